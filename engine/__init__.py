@@ -1,0 +1,1 @@
+"""The engine of Attend: quiet machines, a durable corridor, and thin porches."""

@@ -1,0 +1,1 @@
+"""Floor 4: pages to people. Never carries patient data."""

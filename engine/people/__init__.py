@@ -1,0 +1,1 @@
+"""Floor 3: read models of organizations, sites, people and credentials."""

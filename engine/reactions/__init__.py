@@ -1,0 +1,1 @@
+"""Floor 1: reaction charts, protocol packs, severity and exact doses."""

@@ -1,0 +1,1 @@
+"""Floor 1: the verdict on a session, from dated rule rows. Never defaults to allow."""

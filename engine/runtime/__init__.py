@@ -1,0 +1,1 @@
+"""Floor 3: the corridor: executor, timers, outbox, watchers, subscriptions."""

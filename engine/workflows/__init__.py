@@ -1,0 +1,1 @@
+"""Floor 1: one folder a machine; no machine knows another."""
