@@ -1,8 +1,9 @@
 """What happened: past-tense values, and the envelope the store keeps them in. Released types are never edited."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from engine.kernel.commands import Actor
 from engine.kernel.ids import Stream
@@ -52,3 +53,9 @@ class Recorded:
     def id(self) -> str:
         """The event's own name: `session/ses-7@12`."""
         return f"{self.stream}@{self.version}"
+
+
+def declared(namespace: Mapping[str, Any]) -> tuple[type[Event], ...]:
+    """Return the event types a module defines, in order: `ALL = declared(vars())` ends an events.py."""
+    found = [v for v in namespace.values() if isinstance(v, type) and issubclass(v, Event) and v is not Event]
+    return tuple(found)

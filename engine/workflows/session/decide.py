@@ -1,0 +1,365 @@
+"""What a legal command leads to: one handler a verb, events out. Nothing is refused here; the chart did that.
+
+Every decision ends by asking whether READY still stands: a fact that takes one of its grounds away revokes it in the
+same decision, so no caller ever sees a READY whose ground is gone.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from engine.kernel.canonical import canonical_hash
+from engine.kernel.commands import Command, TimerFired
+from engine.kernel.events import Event
+from engine.kernel.machine import Context
+from engine.workflows.session import commands as c
+from engine.workflows.session import events as e
+from engine.workflows.session import readiness
+from engine.workflows.session.chart import given_identifiers
+from engine.workflows.session.evolve import evolve
+from engine.workflows.session.state import Objectives, Ready, SessionState, Signature
+
+PRESENCE_OWED = ("identifying", "reviewing", "cleared", "injecting", "monitoring")
+
+
+def age_on(birth_date: dt.date, day: dt.date) -> int:
+    """Return full years of age on a day."""
+    return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+
+def _schedule(s: SessionState, m: c.ScheduleSession, x: Context) -> Iterator[Event]:
+    yield e.SessionScheduled(
+        organization_id=m.organization_id,
+        site_id=m.site_id,
+        room_id=m.room_id,
+        site_state=m.site_state,
+        setting=m.setting,
+        mode=m.mode,
+        demo=m.demo,
+        planned_at=m.planned_at,
+        order=m.order,
+        identity=m.identity,
+        age_years=age_on(m.identity.birth_date, m.planned_at.date()),
+    )
+    if m.allergies_source:
+        yield e.AllergiesRecorded(allergies=m.allergies, source=m.allergies_source)
+    if m.weight_kg is not None:
+        yield e.WeightRecorded(weight_kg=m.weight_kg, method="order")
+
+
+def _amend_patient(s: SessionState, m: c.AmendPatient, x: Context) -> Iterator[Event]:
+    day = (s.planned_at or x.now).date()
+    yield e.PatientAmended(identity=m.identity, age_years=age_on(m.identity.birth_date, day))
+
+
+def _request(s: SessionState, cause: str) -> e.SupervisionRequested:
+    return e.SupervisionRequested(
+        ring_id=f"{s.session_id}-{s.requests + 1}", cause=cause, site_id=s.site_id, room_id=s.room_id
+    )
+
+
+def _assign(s: SessionState, m: c.AssignPhysician, x: Context) -> Iterator[Event]:
+    assert m.evidence is not None
+    replaces = s.physician.person_id if s.physician is not None and s.physician_present else ""
+    yield e.PhysicianAssigned(
+        ring_id=m.ring_id, evidence=m.evidence, replaces=replaces if replaces != m.physician_id else ""
+    )
+    if s.in_phase("verified", "degraded"):
+        yield from _close_gap(s, x.now, "physician_assigned")
+
+
+def _physician_away(s: SessionState, m: c.ReportPhysicianAway, x: Context) -> Iterator[Event]:
+    if s.physician is None or s.physician.person_id != m.physician_id or not s.physician_present:
+        return
+    yield e.PhysicianLeft(physician_id=m.physician_id, cause=m.cause)
+    if s.in_phase(*PRESENCE_OWED) or s.open_reactions:
+        yield from _open_gap(s, x, f"physician_away:{m.cause}")
+        yield _request(s, "physician_away")
+
+
+def _accept_hand_off(s: SessionState, m: c.AcceptHandOff, x: Context) -> Iterator[Event]:
+    assert m.evidence is not None
+    yield e.HandOffAccepted(evidence=m.evidence, replaces=s.physician.person_id if s.physician else "")
+
+
+def _confirm_identity(s: SessionState, m: c.ConfirmIdentity, x: Context) -> Iterator[Event]:
+    yield e.IdentityConfirmed(matched=tuple(sorted(given_identifiers(m))))
+
+
+def _review(s: SessionState, m: c.ReviewScreening, x: Context) -> Iterator[Event]:
+    assert s.screening is not None
+    answers = ("prior_reaction", "asthma", "renal_risk", "metformin", "pregnancy", "beta_blocker")
+    unknown = [name for name in answers if getattr(s.screening, name) == "unknown"]
+    if not s.allergies_source:
+        unknown.append("allergies")
+    yield e.ScreeningReviewed(unknown=tuple(unknown))
+
+
+def _evaluate(s: SessionState, m: c.EvaluateRules, x: Context) -> Iterator[Event]:
+    assert m.verdict is not None
+    yield e.VerdictRecorded(verdict=m.verdict)
+
+
+def _grant(s: SessionState, m: c.GrantReady, x: Context) -> Iterator[Event]:
+    assert m.verdict is not None
+    verdict = e.VerdictRecorded(verdict=m.verdict)
+    yield verdict
+    after = evolve(s, verdict, x.now, x.actor)
+    facts = readiness.present(after, x.now)
+    objectives: Objectives = x.objectives
+    limits = [fact.until for fact in facts if fact.until is not None]
+    expires = min([x.now + dt.timedelta(seconds=objectives.ready_s), *limits])
+    token = canonical_hash([s.session_id, s.version, x.now, facts])[:32]
+    yield e.ReadyGranted(ready=Ready(token=token, facts=facts, granted_at=x.now, expires_at=expires))
+
+
+def _contrast(s: SessionState, m: c.RecordContrastGiven, x: Context) -> Iterator[Event]:
+    yield e.ContrastGiven(
+        agent=m.agent,
+        contrast_class=m.contrast_class,
+        concentration=m.concentration,
+        volume_ml=m.volume_ml,
+        route=m.route,
+        lot=m.lot,
+        given_at=m.given_at,
+    )
+    if s.injection_started_at is None:
+        lost = readiness.missing(s, x.now)
+        yield e.InterlockBypassed(missing=lost or ("start_injection",))
+
+
+def _complete_injection(s: SessionState, m: c.CompleteInjection, x: Context) -> Iterator[Event]:
+    yield e.InjectionCompleted(observe_until=x.now + dt.timedelta(seconds=x.objectives.observation_s))
+
+
+def _complete_monitoring(s: SessionState, m: c.CompleteMonitoring, x: Context) -> Iterator[Event]:
+    yield e.MonitoringCompleted()
+    yield from _close_gap(s, x.now, "presence_no_longer_owed")
+
+
+def _reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[Event]:
+    reachable = s.physician is not None and s.physician_present and s.in_phase("verified", "degraded")
+    alerted = s.physician.person_id if s.physician is not None and reachable else ""
+    yield e.ReactionReported(
+        reaction_id=f"{s.session_id}-r{len(s.reactions) + 1}",
+        onset_at=m.onset_at or x.now,
+        alerted=alerted,
+        age_years=s.age_years,
+        weight_kg=s.weight_kg,
+        setting=s.setting,
+        modality=s.order.modality if s.order else "",
+        agent=s.contrast[-1].agent if s.contrast else "",
+        organization_id=s.organization_id,
+        site_id=s.site_id,
+        demo=s.demo,
+    )
+    if not alerted:
+        yield _request(s, "reaction")
+
+
+def _line_verified(s: SessionState, m: c.ReportLineVerified, x: Context) -> Iterator[Event]:
+    yield e.LineVerified(evidence=m.evidence)
+    yield from _close_gap(s, x.now, "line_verified")
+
+
+def _line_lost(s: SessionState, m: c.ReportLineLost, x: Context) -> Iterator[Event]:
+    yield e.LineLost(cause=m.cause)
+    yield from _open_gap(s, x, m.cause)
+
+
+def _on_phone(s: SessionState, m: c.ReportOnPhone, x: Context) -> Iterator[Event]:
+    yield e.LineOnPhone(cause=m.cause)
+    yield from _open_gap(s, x, f"on_phone:{m.cause}")
+
+
+def _line_closed(s: SessionState, m: c.ReportLineClosed, x: Context) -> Iterator[Event]:
+    yield e.LineClosed()
+    yield from _open_gap(s, x, "call_ended")
+
+
+def _open_gap(s: SessionState, x: Context, cause: str) -> Iterator[Event]:
+    """Open a gap once, while presence is owed and had begun."""
+    if s.open_gap is None and s.line_ever_verified and s.in_phase(*PRESENCE_OWED):
+        action = (
+            "injection on hold, line is being restored"
+            if s.injection_started_at is None
+            else "line is being restored"
+        )
+        yield e.GapOpened(number=len(s.gaps) + 1, start=x.now, cause=cause, action=action)
+
+
+def _close_gap(s: SessionState, now: dt.datetime, cause: str) -> Iterator[Event]:
+    if s.open_gap is not None:
+        yield e.GapClosed(number=s.open_gap.number, end=now, cause=cause)
+
+
+def _timer(s: SessionState, m: TimerFired, x: Context) -> Iterator[Event]:
+    """A timer that came too late for what it was set for leads to nothing."""
+    if m.name == "ready_expiry" and s.ready is not None and s.ready.expires_at <= x.now:
+        yield e.ReadyExpired(token=s.ready.token, due_at=m.due_at)
+    if m.name == "observation" and s.in_phase("monitoring") and not s.observation_over:
+        yield e.ObservationElapsed(due_at=m.due_at)
+    if m.name == "line_lost" and s.in_phase("lost", "on_phone", "absent") and s.in_phase(*PRESENCE_OWED):
+        yield _request(s, "line_lost")
+
+
+def _signature(x: Context, meaning: str, record_hash: str) -> Signature:
+    return Signature(
+        person_id=x.actor.person_id,
+        role=x.actor.role,
+        meaning=meaning,
+        record_hash=record_hash,
+        signed_at=x.now,
+    )
+
+
+def _confirm(s: SessionState, m: c.ConfirmRecord, x: Context) -> Iterator[Event]:
+    yield e.RecordConfirmed(signature=_signature(x, "performed", m.record_hash))
+
+
+def _attest(s: SessionState, m: c.AttestRecord, x: Context) -> Iterator[Event]:
+    yield e.RecordAttested(signature=_signature(x, "supervised", m.record_hash))
+
+
+def _seal(s: SessionState, m: c.SealRecord, x: Context) -> Iterator[Event]:
+    yield e.RecordSealed(
+        revision=s.revision, record_hash=m.record_hash, key_id=m.key_id, signature=m.signature
+    )
+
+
+def _kit(s: SessionState, m: c.RecordKitChecked, x: Context) -> Iterator[Event]:
+    yield e.KitChecked(
+        kit_id=m.kit_id,
+        expires_on=m.expires_on,
+        epinephrine_present=m.epinephrine_present,
+        oxygen_and_aed_checked=m.oxygen_and_aed_checked,
+    )
+
+
+def _vitals(s: SessionState, m: c.RecordVitals, x: Context) -> Iterator[Event]:
+    yield e.VitalsRecorded(
+        systolic_mmhg=m.systolic_mmhg,
+        diastolic_mmhg=m.diastolic_mmhg,
+        heart_rate_bpm=m.heart_rate_bpm,
+        spo2_percent=m.spo2_percent,
+        respiratory_rate_bpm=m.respiratory_rate_bpm,
+    )
+
+
+def _check_in(s: SessionState, m: c.CheckInResponder, x: Context) -> Iterator[Event]:
+    assert m.evidence is not None
+    yield e.ResponderCheckedIn(evidence=m.evidence)
+
+
+def _responder_left(s: SessionState, m: c.ReportResponderLeft, x: Context) -> Iterator[Event]:
+    if s.responder is not None and s.responder_present:
+        yield e.ResponderLeft(responder_id=s.responder.person_id)
+
+
+_HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
+    c.ScheduleSession: _schedule,
+    c.AmendOrder: lambda s, m, x: [e.OrderAmended(order=m.order, planned_at=m.planned_at, room_id=m.room_id)],
+    c.AmendPatient: _amend_patient,
+    c.CancelSession: lambda s, m, x: [
+        e.SessionCancelled(reason=m.reason),
+        *_close_gap(s, x.now, "cancelled"),
+    ],
+    c.StartPreparation: lambda s, m, x: [e.PreparationStarted(technologist_id=x.actor.person_id)],
+    c.RecordScreening: lambda s, m, x: [e.ScreeningRecorded(screening=m.screening)],
+    c.RecordAllergies: lambda s, m, x: [e.AllergiesRecorded(allergies=m.allergies, source=m.source)],
+    c.RecordWeight: lambda s, m, x: [e.WeightRecorded(weight_kg=m.weight_kg, method=m.method)],
+    c.RecordKitChecked: _kit,
+    c.CheckInResponder: _check_in,
+    c.ReportResponderLeft: _responder_left,
+    c.RequestSupervision: lambda s, m, x: [_request(s, "request")],
+    c.AssignPhysician: _assign,
+    c.ReportPhysicianAway: _physician_away,
+    c.OfferHandOff: lambda s, m, x: [e.HandOffOffered(to_physician_id=m.to_physician_id)],
+    c.AcceptHandOff: _accept_hand_off,
+    c.ConfirmIdentity: _confirm_identity,
+    c.ReviewScreening: _review,
+    c.ConfirmView: lambda s, m, x: [
+        e.ViewConfirmed(patient_visible=m.patient_visible, injection_site_visible=m.injection_site_visible)
+    ],
+    c.ClearForContrast: lambda s, m, x: [e.ContrastCleared(agent=m.agent)],
+    c.DeferContrast: lambda s, m, x: [e.ContrastDeferred(reason=m.reason)],
+    c.DeclineContrast: lambda s, m, x: [e.ContrastDeclined(reason=m.reason)],
+    c.AttestVerdict: lambda s, m, x: [e.VerdictAttested(reason=m.reason, role=x.actor.role)],
+    c.EvaluateRules: _evaluate,
+    c.GrantReady: _grant,
+    c.StartInjection: lambda s, m, x: [e.InjectionStarted(ready_token=m.ready_token)],
+    c.RecordContrastGiven: _contrast,
+    c.CompleteInjection: _complete_injection,
+    c.CompleteMonitoring: _complete_monitoring,
+    c.RecordVitals: _vitals,
+    c.ReportReaction: _reaction,
+    c.ReportReactionClosed: lambda s, m, x: [e.ReactionClosed(reaction_id=m.reaction_id)],
+    c.ReportLineConnecting: lambda s, m, x: [e.LineConnecting()],
+    c.ReportLineVerified: _line_verified,
+    c.ReportLineDegraded: lambda s, m, x: [
+        e.LineDegraded(cause=m.cause),
+        *_close_gap(s, x.now, "line_degraded"),
+    ],
+    c.ReportLineLost: _line_lost,
+    c.ReportOnPhone: _on_phone,
+    c.ReportLineClosed: _line_closed,
+    c.RecordGapAction: lambda s, m, x: [e.GapActionRecorded(number=m.gap_number, action=m.action)],
+    c.ReportLateEntry: lambda s, m, x: [e.LateEntryReported(source=m.source)],
+    c.ConfirmRecord: _confirm,
+    c.AttestRecord: _attest,
+    c.SealRecord: _seal,
+    TimerFired: _timer,
+}
+
+REOPENING = (
+    c.RecordScreening,
+    c.RecordAllergies,
+    c.RecordWeight,
+    c.RecordVitals,
+    c.RecordContrastGiven,
+    c.RecordGapAction,
+    c.ReportReaction,
+    c.ReportLateEntry,
+)
+
+
+def _whole(handler: Callable[..., Iterable[Event]]) -> Callable[..., Iterable[Event]]:
+    """Wrap a handler: reopen a signed record first, revoke a READY that lost its ground last."""
+
+    def decide(s: SessionState, m: Command, x: Context) -> Iterator[Event]:
+        after = s
+        if isinstance(m, REOPENING) and s.in_phase("signed", "sealed"):
+            reopened = e.AddendumOpened(revision=s.revision + s.in_phase("sealed"), source=type(m).__name__)
+            yield reopened
+            after = evolve(after, reopened, x.now, x.actor)
+        for event in handler(s, m, x):
+            yield event
+            after = evolve(after, event, x.now, x.actor)
+        if s.ready is not None and after.ready is not None and s.ready.token == after.ready.token:
+            lost = readiness.missing(_with_line(after, m), x.now)
+            if lost:
+                yield e.ReadyRevoked(token=s.ready.token, reasons=lost)
+
+    return decide
+
+
+def _with_line(s: SessionState, m: Command) -> SessionState:
+    """Return the state with the line phase this command leads to, which the fold takes from the chart later."""
+    if not isinstance(m, c.ReportLineDegraded | c.ReportLineLost | c.ReportOnPhone | c.ReportLineClosed):
+        return s
+    return replace(s, phases=tuple(phase for phase in s.phases if phase != "verified"))
+
+
+HANDLERS = {kind: _whole(handler) for kind, handler in _HANDLERS.items()}
+
+
+def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
+    """Name what is unexpected about an accepted command."""
+    flags = []
+    if s.in_phase("signed", "sealed") and type(m).fact:
+        flags.append("late")
+    if isinstance(m, c.RecordContrastGiven) and s.injection_started_at is None:
+        flags.append("bypass")
+    if isinstance(m, c.RecordContrastGiven) and s.in_phase("closing", "cancelled", "declined"):
+        flags.append("out_of_phase")
+    return tuple(flags)

@@ -1,0 +1,162 @@
+"""What each event changes in what the engine believes of a session. Total: unknown events change nothing here."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from engine.kernel.commands import Actor
+from engine.kernel.events import Event, Recorded
+from engine.workflows.session import events as e
+from engine.workflows.session.state import Attestation, ContrastDose, Gap, Kit, SessionState
+
+Change = Callable[[SessionState, Any, dt.datetime, Actor], SessionState]
+
+
+def _scheduled(s: SessionState, v: e.SessionScheduled, at: dt.datetime, by: Actor) -> SessionState:
+    return replace(
+        s,
+        organization_id=v.organization_id,
+        site_id=v.site_id,
+        room_id=v.room_id,
+        site_state=v.site_state,
+        setting=v.setting,
+        mode=v.mode,
+        demo=v.demo,
+        planned_at=v.planned_at,
+        order=v.order,
+        identity=v.identity,
+        age_years=v.age_years,
+    )
+
+
+def _kit(s: SessionState, v: e.KitChecked, at: dt.datetime, by: Actor) -> SessionState:
+    return replace(
+        s,
+        kit=Kit(
+            kit_id=v.kit_id,
+            expires_on=v.expires_on,
+            epinephrine_present=v.epinephrine_present,
+            oxygen_and_aed_checked=v.oxygen_and_aed_checked,
+            checked_at=at,
+        ),
+    )
+
+
+def _deferred(s: SessionState, v: e.ContrastDeferred, at: dt.datetime, by: Actor) -> SessionState:
+    return replace(
+        s,
+        cleared=False,
+        identity_confirmed=False,
+        screening_reviewed=False,
+        view_confirmed=False,
+        ready=None,
+    )
+
+
+def _verdict(s: SessionState, v: e.VerdictRecorded, at: dt.datetime, by: Actor) -> SessionState:
+    """Attestations belong to one answer: another result or other layers need new ones."""
+    before = s.verdict
+    same = before is not None and (before.result, before.layers) == (v.verdict.result, v.verdict.layers)
+    return replace(s, verdict=v.verdict, attestations=s.attestations if same else ())
+
+
+def _attested(s: SessionState, v: e.VerdictAttested, at: dt.datetime, by: Actor) -> SessionState:
+    new = Attestation(person_id=by.person_id, role=v.role, reason=v.reason, at=at)
+    return replace(s, attestations=(*s.attestations, new))
+
+
+def _contrast(s: SessionState, v: e.ContrastGiven, at: dt.datetime, by: Actor) -> SessionState:
+    dose = ContrastDose(
+        agent=v.agent,
+        contrast_class=v.contrast_class,
+        concentration=v.concentration,
+        volume_ml=v.volume_ml,
+        route=v.route,
+        lot=v.lot,
+        given_at=v.given_at,
+        bypassed=s.injection_started_at is None,
+    )
+    return replace(s, contrast=(*s.contrast, dose))
+
+
+def _gap_changed(s: SessionState, number: int, **change: Any) -> SessionState:
+    return replace(s, gaps=tuple(replace(g, **change) if g.number == number else g for g in s.gaps))
+
+
+def _reaction(s: SessionState, v: e.ReactionReported, at: dt.datetime, by: Actor) -> SessionState:
+    return replace(
+        s,
+        reactions=(*s.reactions, v.reaction_id),
+        open_reactions=s.open_reactions | {v.reaction_id},
+    )
+
+
+_CHANGES: dict[type[Event], Change] = {
+    e.SessionScheduled: _scheduled,
+    e.OrderAmended: lambda s, v, at, by: replace(
+        s, order=v.order, planned_at=v.planned_at, room_id=v.room_id
+    ),
+    e.PatientAmended: lambda s, v, at, by: replace(s, identity=v.identity, age_years=v.age_years),
+    e.PreparationStarted: lambda s, v, at, by: replace(s, technologist_id=v.technologist_id),
+    e.ScreeningRecorded: lambda s, v, at, by: replace(s, screening=v.screening, screening_reviewed=False),
+    e.AllergiesRecorded: lambda s, v, at, by: replace(
+        s, allergies=v.allergies, allergies_source=v.source, screening_reviewed=False
+    ),
+    e.WeightRecorded: lambda s, v, at, by: replace(s, weight_kg=v.weight_kg, weight_method=v.method),
+    e.KitChecked: _kit,
+    e.ResponderCheckedIn: lambda s, v, at, by: replace(s, responder=v.evidence, responder_present=True),
+    e.ResponderLeft: lambda s, v, at, by: replace(s, responder_present=False),
+    e.SupervisionRequested: lambda s, v, at, by: replace(s, requests=s.requests + 1),
+    e.PhysicianAssigned: lambda s, v, at, by: replace(
+        s, physician=v.evidence, physician_present=True, hand_off_to=""
+    ),
+    e.PhysicianLeft: lambda s, v, at, by: replace(s, physician_present=False),
+    e.HandOffOffered: lambda s, v, at, by: replace(s, hand_off_to=v.to_physician_id),
+    e.HandOffAccepted: lambda s, v, at, by: replace(
+        s, physician=v.evidence, physician_present=True, hand_off_to="", view_confirmed=False
+    ),
+    e.IdentityConfirmed: lambda s, v, at, by: replace(s, identity_confirmed=True),
+    e.ScreeningReviewed: lambda s, v, at, by: replace(s, screening_reviewed=True),
+    e.ViewConfirmed: lambda s, v, at, by: replace(
+        s, view_confirmed=v.patient_visible and v.injection_site_visible
+    ),
+    e.ContrastCleared: lambda s, v, at, by: replace(s, cleared=True, cleared_agent=v.agent),
+    e.ContrastDeferred: _deferred,
+    e.ContrastDeclined: lambda s, v, at, by: replace(s, cleared=False, ready=None),
+    e.SessionCancelled: lambda s, v, at, by: replace(s, cleared=False, ready=None),
+    e.VerdictRecorded: _verdict,
+    e.VerdictAttested: _attested,
+    e.ReadyGranted: lambda s, v, at, by: replace(s, ready=v.ready),
+    e.ReadyRevoked: lambda s, v, at, by: replace(s, ready=None),
+    e.ReadyExpired: lambda s, v, at, by: replace(s, ready=None),
+    e.InjectionStarted: lambda s, v, at, by: replace(s, injection_started_at=at, ready=None),
+    e.ContrastGiven: _contrast,
+    e.InjectionCompleted: lambda s, v, at, by: replace(s, observation_over=False),
+    e.ObservationElapsed: lambda s, v, at, by: replace(s, observation_over=True),
+    e.ReactionReported: _reaction,
+    e.ReactionClosed: lambda s, v, at, by: replace(s, open_reactions=s.open_reactions - {v.reaction_id}),
+    e.LineVerified: lambda s, v, at, by: replace(s, line_ever_verified=True),
+    e.GapOpened: lambda s, v, at, by: replace(
+        s, gaps=(*s.gaps, Gap(number=v.number, start=v.start, end=None, cause=v.cause, action=v.action))
+    ),
+    e.GapActionRecorded: lambda s, v, at, by: _gap_changed(s, v.number, action=v.action),
+    e.GapClosed: lambda s, v, at, by: _gap_changed(s, v.number, end=v.end),
+    e.AddendumOpened: lambda s, v, at, by: replace(
+        s, revision=v.revision, confirmed=None, attested=None, sealed_hash=""
+    ),
+    e.RecordConfirmed: lambda s, v, at, by: replace(s, confirmed=v.signature),
+    e.RecordAttested: lambda s, v, at, by: replace(s, attested=v.signature),
+    e.RecordSealed: lambda s, v, at, by: replace(s, sealed_hash=v.record_hash),
+}
+
+
+def evolve(state: SessionState, event: Event, at: dt.datetime, by: Actor) -> SessionState:
+    """Return the state after one event; phases and version are the kernel's business."""
+    change = _CHANGES.get(type(event))
+    return change(state, event, at, by) if change else state
+
+
+def fold_one(state: SessionState, recorded: Recorded) -> SessionState:
+    """Fold one recorded event."""
+    return evolve(state, recorded.event, recorded.at, recorded.actor)

@@ -1,0 +1,31 @@
+"""What follows from a session's events: timers. Everything that touches another machine is a policy."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+from engine.kernel.effects import CancelTimer, Effect, SetTimer
+from engine.kernel.events import Recorded
+from engine.workflows.session import events as e
+from engine.workflows.session.state import Objectives, SessionState
+
+
+class Reactor:
+    """Lists the effects of one event, given the state after it."""
+
+    def __init__(self, objectives: Objectives) -> None:
+        self._objectives = objectives
+
+    def __call__(self, state: SessionState, recorded: Recorded) -> Iterator[Effect]:
+        """Yield the timers to set or cancel."""
+        event = recorded.event
+        if isinstance(event, e.ReadyGranted):
+            yield SetTimer("ready_expiry", event.ready.expires_at)
+        elif isinstance(event, e.ReadyRevoked | e.InjectionStarted | e.SessionCancelled | e.ContrastDeferred):
+            yield CancelTimer("ready_expiry")
+        elif isinstance(event, e.InjectionCompleted):
+            yield SetTimer("observation", event.observe_until)
+        elif isinstance(event, e.LineLost | e.LineOnPhone | e.LineClosed):
+            wait = dt.timedelta(seconds=self._objectives.line_lost_ring_s)
+            yield SetTimer("line_lost", recorded.at + wait)
+        elif isinstance(event, e.LineVerified | e.LineDegraded | e.MonitoringCompleted):
+            yield CancelTimer("line_lost")

@@ -1,0 +1,277 @@
+"""What the engine believes of one supervised exam; every field is folded from events."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+
+class CancelReason(StrEnum):
+    """Why a session was cancelled (coded, so that cancellations can be counted by cause)."""
+
+    PATIENT_NO_SHOW = "patient_no_show"
+    PATIENT_DECLINED = "patient_declined"
+    ORDER_CANCELLED = "order_cancelled"
+    NO_PHYSICIAN = "no_physician"
+    NO_RESPONDER = "no_responder"
+    EQUIPMENT = "equipment"
+    LINE = "line"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientIdentity:
+    """Who the patient is. Protected: kept in the erasable table, never in the log, an error or a page."""
+
+    mrn: str
+    authority: str
+    family: str
+    given: str
+    birth_date: dt.date
+    sex: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """The imaging order as the RIS sent it."""
+
+    accession_number: str
+    placer_number: str = ""
+    filler_number: str = ""
+    study_instance_uid: str = ""
+    procedure_code: str
+    procedure_system: str
+    procedure_text: str = ""
+    modality: str
+    contrast_class: str
+    ordering_provider: str = ""
+    hcpcs: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screening:
+    """Pre-contrast screening. `unknown` is an answer of its own and is never shown as none."""
+
+    prior_reaction: str = "unknown"
+    asthma: str = "unknown"
+    renal_risk: str = "unknown"
+    metformin: str = "unknown"
+    pregnancy: str = "unknown"
+    beta_blocker: str = "unknown"
+    egfr_ml_min_173m2: Decimal | None = None
+    egfr_on: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allergy:
+    """One entry of an allergy list with where it came from."""
+
+    substance: str
+    code: str = ""
+    system: str = ""
+    reaction: str = ""
+    severity: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialEvidence:
+    """What was found about a person's credentials when it was looked up; `problems` are reason codes."""
+
+    person_id: str
+    role: str
+    name: str = ""
+    npi: str = ""
+    licence_type: str = ""
+    licence_state: str = ""
+    licence_number: str = ""
+    competency_expires_on: dt.date | None = None
+    checked_at: dt.datetime
+    valid_until: dt.datetime | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerResult:
+    """One rule layer's answer."""
+
+    layer: str
+    result: str
+    rule_id: str
+    reason: str
+    citation: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictEvidence:
+    """What the rules said: `allow`, `needs_attestation` or `deny`, strictest layer first."""
+
+    result: str
+    layers: tuple[LayerResult, ...]
+    assumed: tuple[str, ...] = ()
+    rulebook_hash: str
+    rulebook_version: str
+    evaluated_at: dt.datetime
+    valid_until: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """One person's signed reason for going on under a verdict that needs attestation."""
+
+    person_id: str
+    role: str
+    reason: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """The emergency kit as last checked."""
+
+    kit_id: str
+    expires_on: dt.date
+    epinephrine_present: bool
+    oxygen_and_aed_checked: bool
+    checked_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineEvidence:
+    """What the media node counted when it called the line verified: packets and frames in, per direction."""
+
+    technologist_audio_packets: int
+    technologist_video_frames: int
+    physician_audio_packets: int
+    physician_video_frames: int
+    window_s: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """An interval in which presence was not proven. `end` None while it lasts."""
+
+    number: int
+    start: dt.datetime
+    end: dt.datetime | None
+    cause: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyFact:
+    """One fact READY rests on, and until when it holds by itself (None: until something changes it)."""
+
+    name: str
+    until: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The READY token: injecting needs it, unexpired, by its exact word."""
+
+    token: str
+    facts: tuple[ReadyFact, ...]
+    granted_at: dt.datetime
+    expires_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContrastDose:
+    """Contrast that went into the patient, as reported."""
+
+    agent: str
+    contrast_class: str
+    concentration: str
+    volume_ml: Decimal
+    route: str
+    lot: str
+    given_at: dt.datetime
+    bypassed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """A person's signature: its meaning and the canonical hash it is bound to."""
+
+    person_id: str
+    role: str
+    meaning: str
+    record_hash: str
+    signed_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """The session's configurable times. Service objectives and facility rows, never called a CMS rule."""
+
+    ready_s: int = 120
+    observation_s: int = 30 * 60
+    line_lost_ring_s: int = 15
+    credential_check_s: int = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """One session. `version` 0 means it does not exist yet."""
+
+    session_id: str
+    version: int = 0
+    phases: tuple[str, ...] = ()
+    organization_id: str = ""
+    site_id: str = ""
+    room_id: str = ""
+    site_state: str = ""
+    setting: str = ""
+    mode: str = "C"
+    demo: bool = False
+    planned_at: dt.datetime | None = None
+    order: Order | None = None
+    identity: PatientIdentity | None = None
+    age_years: int | None = None
+    technologist_id: str = ""
+    weight_kg: Decimal | None = None
+    weight_method: str = ""
+    screening: Screening | None = None
+    allergies: tuple[Allergy, ...] = ()
+    allergies_source: str = ""
+    responder: CredentialEvidence | None = None
+    responder_present: bool = False
+    kit: Kit | None = None
+    requests: int = 0
+    physician: CredentialEvidence | None = None
+    physician_present: bool = False
+    hand_off_to: str = ""
+    identity_confirmed: bool = False
+    screening_reviewed: bool = False
+    view_confirmed: bool = False
+    cleared: bool = False
+    cleared_agent: str = ""
+    verdict: VerdictEvidence | None = None
+    attestations: tuple[Attestation, ...] = ()
+    ready: Ready | None = None
+    line_ever_verified: bool = False
+    gaps: tuple[Gap, ...] = ()
+    contrast: tuple[ContrastDose, ...] = ()
+    injection_started_at: dt.datetime | None = None
+    observation_over: bool = False
+    reactions: tuple[str, ...] = ()
+    open_reactions: frozenset[str] = field(default_factory=frozenset)
+    revision: int = 1
+    confirmed: Signature | None = None
+    attested: Signature | None = None
+    sealed_hash: str = ""
+
+    def in_phase(self, *names: str) -> bool:
+        """Return whether any of the named phases is active."""
+        return any(name in self.phases for name in names)
+
+    @property
+    def open_gap(self) -> Gap | None:
+        """The gap that is still open, if any."""
+        return next((gap for gap in reversed(self.gaps) if gap.end is None), None)
+
+
+def initial(stream_id: str, phases: tuple[str, ...]) -> SessionState:
+    """Return the state of a session that does not exist yet."""
+    return SessionState(session_id=stream_id, phases=phases)
