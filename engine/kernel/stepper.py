@@ -84,7 +84,7 @@ class Stepper:
 
     def events(self) -> tuple[str, ...]:
         """Return every event the chart listens to."""
-        return tuple(sorted({event.id for event in self._chart.events}))
+        return tuple(sorted({str(event.id) for event in self._chart.events}))  # type: ignore[attr-defined]  # a class property upstream types as a method
 
     def _leaves(self, live: StateChart[Any]) -> tuple[str, ...]:
         return tuple(sorted(str(state.id) for state in live.configuration if not state.states))
