@@ -1,0 +1,163 @@
+"""The reaction's verbs: the physician orders, the room reads back and does; what happened is never refused."""
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from engine.kernel.commands import Command
+from engine.reactions.state import Disposition, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenReaction(Command):
+    """The session reported a reaction."""
+
+    creates: ClassVar[bool] = True
+    internal: ClassVar[bool] = True
+    session_id: str
+    organization_id: str
+    site_id: str
+    onset_at: dt.datetime
+    age_years: int | None
+    weight_kg: Decimal | None
+    setting: str
+    modality: str
+    agent: str
+    demo: bool
+    alerted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSigns(Command):
+    """Report the signs seen, by the pack's sign ids; the whole list as it is now."""
+
+    fact: ClassVar[bool] = True
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordVitals(Command):
+    """Report vital signs; None means not measured."""
+
+    fact: ClassVar[bool] = True
+    systolic_mmhg: int | None = None
+    diastolic_mmhg: int | None = None
+    heart_rate_bpm: int | None = None
+    spo2_percent: int | None = None
+    respiratory_rate_bpm: int | None = None
+    conscious: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPatientWeight(Command):
+    """Report the weight, in kilograms, and how it was obtained."""
+
+    fact: ClassVar[bool] = True
+    weight_kg: Decimal
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradeReaction(Command):
+    """The physician sets severity and presentation; the protocol's steps follow.
+
+    Going below the present grade needs a reason; so does differing from the suggestion.
+    """
+
+    severity: Severity
+    presentation: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStep(Command):
+    """The physician orders a step. For a drug: which of the step's dose rows, and the dose if it differs from it.
+
+    `override_reason` lets an order past a cap, the cumulative epinephrine guard or a repeat interval.
+    """
+
+    step_id: str
+    row_id: str = ""
+    dose_mg: Decimal | None = None
+    override_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBackStep(Command):
+    """The room repeats the order: dose, concentration and route as heard."""
+
+    step_id: str
+    dose_mg: Decimal | None = None
+    concentration_mg_per_ml: Decimal | None = None
+    route: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStepDone(Command):
+    """Report that a step without a drug was done."""
+
+    fact: ClassVar[bool] = True
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordMedicationGiven(Command):
+    """Report a drug that went in, whether ordered or not. Beyond a cap it is kept and flagged."""
+
+    fact: ClassVar[bool] = True
+    step_id: str = ""
+    drug: str
+    route: str
+    dose_mg: Decimal | None = None
+    concentration_mg_per_ml: Decimal | None = None
+    volume_ml: Decimal | None = None
+    given_at: dt.datetime | None = None
+    given_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseStep(Command):
+    """Decide against a step, with the reason."""
+
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEmergencyCalled(Command):
+    """Report that EMS or the hospital's team was called."""
+
+    fact: ClassVar[bool] = True
+    service: str
+    called_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportImproving(Command):
+    """Report that the patient is getting better."""
+
+    fact: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportResolved(Command):
+    """Report that every sign has gone."""
+
+    fact: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisposeReaction(Command):
+    """The physician decides where the patient goes. Lighter than the pack's row needs a reason."""
+
+    disposition: Disposition
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentReaction(Command):
+    """Close the reaction's own documentation: allergy entry and instructions as stated."""
+
+    allergy_documented: bool
+    instructions_given: bool

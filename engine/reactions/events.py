@@ -1,0 +1,169 @@
+"""What happened in a reaction. Released types are never edited; a new shape is a new `schema`."""
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engine.kernel.events import Event, declared
+from engine.reactions.state import Disposition, Medication, OfferedStep, OrderedDose, Severity, Vitals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionOpened(Event):
+    """A reaction began; it keeps the pack it started with."""
+
+    session_id: str
+    organization_id: str
+    site_id: str
+    onset_at: dt.datetime
+    age_years: int | None
+    weight_kg: Decimal | None
+    setting: str
+    modality: str
+    agent: str
+    demo: bool
+    pack_id: str
+    pack_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignsRecorded(Event):
+    """The signs as they are now, by pack id."""
+
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VitalsRecorded(Event):
+    """A set of vital signs in the reaction."""
+
+    vitals: Vitals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientWeightRecorded(Event):
+    """The weight the doses are computed with from now on."""
+
+    weight_kg: Decimal
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeveritySuggested(Event):
+    """The pack's rules suggest a grade; the physician decides. `reasons` are sentences."""
+
+    severity: Severity
+    rules: tuple[str, ...]
+    reasons: tuple[str, ...]
+    presentations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionGraded(Event):
+    """The physician set the grade; `was` is the grade before, `suggested` what the rules had said."""
+
+    severity: Severity
+    was: Severity | None
+    suggested: Severity | None
+    presentation: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolResolved(Event):
+    """The steps for this patient, with doses, as the pack gives them now; earlier open steps are superseded."""
+
+    pack_id: str
+    pack_hash: str
+    steps: tuple[OfferedStep, ...]
+    superseded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOrdered(Event):
+    """The physician's order. `overrides` are the guards it went past, with the reason."""
+
+    step_id: str
+    order_number: int
+    order: OrderedDose | None
+    overrides: tuple[str, ...]
+    override_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReadBack(Event):
+    """The room repeated the order, and it matched."""
+
+    step_id: str
+    order_number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone(Event):
+    """A step was done."""
+
+    step_id: str
+    order_number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRefused(Event):
+    """A step was decided against."""
+
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MedicationGiven(Event):
+    """A drug went in. `beyond` names caps it went past."""
+
+    medication: Medication
+    beyond: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatDue(Event):
+    """The repeat interval of a given drug is over: another dose may be ordered."""
+
+    row_id: str
+    due_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmergencyCalled(Event):
+    """EMS or the hospital's team was called."""
+
+    service: str
+    called_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionImproving(Event):
+    """The patient is getting better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionResolved(Event):
+    """Every sign has gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionDisposed(Event):
+    """Where the patient went, by whose decision; the session may go on to close."""
+
+    session_id: str
+    disposition: Disposition
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionDocumented(Event):
+    """The reaction's documentation is complete."""
+
+    session_id: str
+    allergy_documented: bool
+    instructions_given: bool
+
+
+ALL = declared(vars())

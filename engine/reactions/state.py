@@ -1,0 +1,182 @@
+"""What the engine believes of one reaction and of each step of its protocol; folded from events."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Severity(StrEnum):
+    """ACR severity (clinical reference section 1)."""
+
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+
+    @property
+    def rank(self) -> int:
+        """0 mild, 1 moderate, 2 severe."""
+        return ("mild", "moderate", "severe").index(self.value)
+
+
+class Disposition(StrEnum):
+    """Where the patient went."""
+
+    DISCHARGED_HOME = "discharged_home"
+    RETURNED_TO_WARD = "returned_to_ward"
+    EMERGENCY_DEPARTMENT = "emergency_department"
+    TRANSFERRED_BY_EMS = "transferred_by_ems"
+    ADMITTED = "admitted"
+    DIED = "died"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """One set of vital signs; None means not measured."""
+
+    at: dt.datetime
+    systolic_mmhg: int | None = None
+    diastolic_mmhg: int | None = None
+    heart_rate_bpm: int | None = None
+    spo2_percent: int | None = None
+    respiratory_rate_bpm: int | None = None
+    conscious: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedDose:
+    """A resolved dose as shown: exact and measured, with the formula and the row it came from.
+
+    `concentration_mg_per_ml` None prints "see vial"; amounts None mean that the physician decides.
+    """
+
+    row_id: str
+    drug: str
+    route: str
+    form: str
+    dose_mg: Decimal | None
+    concentration_mg_per_ml: Decimal | None
+    volume_ml: Decimal | None
+    measured_ml: Decimal | None
+    amount_text: str
+    formula: str
+    cap_applied: bool
+    max_single_mg: Decimal | None
+    counter: str
+    repeat_min_s: int | None
+    repeat_max_s: int | None
+    fresh_order: bool
+    citation: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedStep:
+    """One protocol step as resolved for this patient when the reaction was graded."""
+
+    step_id: str
+    number: int
+    kind: str
+    text: str
+    row_id: str
+    citation: str
+    evidence: str
+    doses: tuple[OfferedDose, ...] = ()
+    call_level: str = "none"
+    physician_decides: str = ""
+    standing_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedDose:
+    """What the physician ordered: the exact dose, what to draw up, and why it differs if it does."""
+
+    row_id: str
+    drug: str
+    route: str
+    dose_mg: Decimal | None
+    concentration_mg_per_ml: Decimal | None
+    volume_ml: Decimal | None
+    amount_text: str
+    formula: str
+    counter: str
+    citation: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepState:
+    """One step: the offer, its chart phase, and the order that is current."""
+
+    offer: OfferedStep
+    phases: tuple[str, ...]
+    orders: int = 0
+    order: OrderedDose | None = None
+    ordered_at: dt.datetime | None = None
+    read_back_at: dt.datetime | None = None
+    done_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Medication:
+    """A dose that went in, as reported."""
+
+    step_id: str
+    row_id: str
+    drug: str
+    route: str
+    dose_mg: Decimal | None
+    concentration_mg_per_ml: Decimal | None
+    volume_ml: Decimal | None
+    counter: str
+    given_at: dt.datetime
+    given_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionState:
+    """One reaction. `version` 0 means it does not exist yet."""
+
+    reaction_id: str
+    version: int = 0
+    phases: tuple[str, ...] = ()
+    session_id: str = ""
+    organization_id: str = ""
+    site_id: str = ""
+    setting: str = ""
+    modality: str = ""
+    agent: str = ""
+    demo: bool = False
+    age_years: int | None = None
+    weight_kg: Decimal | None = None
+    onset_at: dt.datetime | None = None
+    pack_id: str = ""
+    pack_hash: str = ""
+    signs: tuple[str, ...] = ()
+    vitals: tuple[Vitals, ...] = ()
+    suggested: Severity | None = None
+    suggested_rules: tuple[str, ...] = ()
+    severity: Severity | None = None
+    worst: Severity | None = None
+    presentation: str = ""
+    steps: Mapping[str, StepState] = field(default_factory=lambda: MappingProxyType({}))
+    given: tuple[Medication, ...] = ()
+    directed_at: dt.datetime | None = None
+    emergency_called_at: dt.datetime | None = None
+    disposition: Disposition | None = None
+
+    def in_phase(self, *names: str) -> bool:
+        """Return whether any of the named phases is active."""
+        return any(name in self.phases for name in names)
+
+    @property
+    def epinephrine_given(self) -> bool:
+        """Whether any epinephrine went in, by whatever route."""
+        return any(dose.counter.startswith("epinephrine") for dose in self.given)
+
+
+def initial(stream_id: str, phases: tuple[str, ...]) -> ReactionState:
+    """Return the state of a reaction that does not exist yet."""
+    return ReactionState(reaction_id=stream_id, phases=phases)
