@@ -1,0 +1,329 @@
+"""The reaction's chart: its course and the emergency call side by side, and every guard that may refuse an order.
+
+A guard's docstring is the sentence the room reads. Facts listen on the whole reaction: nothing that happened is ever
+refused. The grade escalates in place; it goes down only with a reason.
+"""
+
+from statemachine import State, StateChart
+
+from engine.kernel.errors import Rejected
+from engine.kernel.machine import Facts
+from engine.reactions import protocol
+from engine.reactions.state import Disposition, ReactionState, Severity, StepState
+from engine.reactions.step_chart import STEPPER
+
+LIGHT = (Disposition.DISCHARGED_HOME, Disposition.RETURNED_TO_WARD)
+
+
+class ReactionChart(StateChart[None]):
+    """One reaction (DESIGN section 4)."""
+
+    allow_event_without_transition = False
+    catch_errors_as_events = False
+
+    class reaction(State.Parallel):  # noqa: N801 - a chart's names are the wire's names
+        """Everything about one reaction at once."""
+
+        class course(State.Compound):  # noqa: N801
+            """How it goes."""
+
+            unopened = State(initial=True)
+            suspected = State()
+
+            class graded(State.Compound):  # noqa: N801
+                """A physician set the grade; the grade's protocol is being worked."""
+
+                mild = State(initial=True)
+                moderate = State()
+                severe = State()
+
+            improving = State()
+            resolved = State()
+            disposed = State()
+            documented = State()
+
+            open_reaction = unopened.to(suspected)
+            grade_reaction = (
+                suspected.to(
+                    graded.mild, cond=["to_mild"], unless=["not_a_physician", "presentation_unknown"]
+                )
+                | suspected.to(
+                    graded.moderate, cond=["to_moderate"], unless=["not_a_physician", "presentation_unknown"]
+                )
+                | suspected.to(
+                    graded.severe, cond=["to_severe"], unless=["not_a_physician", "presentation_unknown"]
+                )
+                | graded.to(
+                    graded.mild,
+                    cond=["to_mild"],
+                    unless=["not_a_physician", "presentation_unknown", "de_escalation_unexplained"],
+                )
+                | graded.to(
+                    graded.moderate,
+                    cond=["to_moderate"],
+                    unless=["not_a_physician", "presentation_unknown", "de_escalation_unexplained"],
+                )
+                | graded.to(
+                    graded.severe, cond=["to_severe"], unless=["not_a_physician", "presentation_unknown"]
+                )
+                | improving.to(
+                    graded.mild,
+                    cond=["to_mild"],
+                    unless=["not_a_physician", "presentation_unknown", "de_escalation_unexplained"],
+                )
+                | improving.to(
+                    graded.moderate,
+                    cond=["to_moderate"],
+                    unless=["not_a_physician", "presentation_unknown", "de_escalation_unexplained"],
+                )
+                | improving.to(
+                    graded.severe, cond=["to_severe"], unless=["not_a_physician", "presentation_unknown"]
+                )
+                | resolved.to(
+                    graded.mild, cond=["to_mild"], unless=["not_a_physician", "presentation_unknown"]
+                )
+                | resolved.to(
+                    graded.moderate, cond=["to_moderate"], unless=["not_a_physician", "presentation_unknown"]
+                )
+                | resolved.to(
+                    graded.severe, cond=["to_severe"], unless=["not_a_physician", "presentation_unknown"]
+                )
+            )
+            report_improving = graded.to(improving)
+            report_resolved = suspected.to(resolved) | graded.to(resolved) | improving.to(resolved)
+            dispose_reaction = (
+                suspected.to(disposed, unless=["not_a_physician", "disposition_too_light"])
+                | graded.to(disposed, unless=["not_a_physician", "disposition_too_light"])
+                | improving.to(disposed, unless=["not_a_physician", "disposition_too_light"])
+                | resolved.to(disposed, unless=["not_a_physician", "disposition_too_light"])
+            )
+            document_reaction = disposed.to(documented)
+            order_step = (
+                graded.to(
+                    None,
+                    unless=[
+                        "not_a_physician",
+                        "step_unknown",
+                        "step_not_orderable",
+                        "dose_row_unknown",
+                        "weight_missing",
+                        "dose_undecided",
+                        "dose_over_cap",
+                        "cumulative_exceeded",
+                        "repeat_too_soon",
+                    ],
+                )
+                | improving.to(
+                    None,
+                    unless=[
+                        "not_a_physician",
+                        "step_unknown",
+                        "step_not_orderable",
+                        "dose_row_unknown",
+                        "weight_missing",
+                        "dose_undecided",
+                        "dose_over_cap",
+                        "cumulative_exceeded",
+                        "repeat_too_soon",
+                    ],
+                )
+                | resolved.to(
+                    None,
+                    unless=[
+                        "not_a_physician",
+                        "step_unknown",
+                        "step_not_orderable",
+                        "dose_row_unknown",
+                        "weight_missing",
+                        "dose_undecided",
+                        "dose_over_cap",
+                        "cumulative_exceeded",
+                        "repeat_too_soon",
+                    ],
+                )
+            )
+            read_back_step = (
+                graded.to(None, unless=["step_unknown", "step_not_ordered", "read_back_mismatch"])
+                | improving.to(None, unless=["step_unknown", "step_not_ordered", "read_back_mismatch"])
+                | resolved.to(None, unless=["step_unknown", "step_not_ordered", "read_back_mismatch"])
+            )
+            refuse_step = (
+                graded.to(None, unless=["step_unknown", "step_not_refusable"])
+                | improving.to(None, unless=["step_unknown", "step_not_refusable"])
+                | resolved.to(None, unless=["step_unknown", "step_not_refusable"])
+            )
+
+        class emergency(State.Compound):  # noqa: N801
+            """Whether EMS or the hospital's team was called."""
+
+            not_called = State(initial=True)
+            emergency_called = State()
+
+            record_emergency_called = not_called.to(emergency_called)
+
+    record_signs = reaction.to(None)
+    record_vitals = reaction.to(None)
+    record_patient_weight = reaction.to(None)
+    record_step_done = reaction.to(None)
+    record_medication_given = reaction.to(None)
+    record_emergency_called = reaction.to(None)
+    report_improving = reaction.to(None)
+    report_resolved = reaction.to(None)
+    timer_fired = reaction.to(None)
+
+
+def to_mild(f: Facts) -> bool:
+    """Route: the grade set is mild."""
+    return bool(f.command.severity is Severity.MILD)
+
+
+def to_moderate(f: Facts) -> bool:
+    """Route: the grade set is moderate."""
+    return bool(f.command.severity is Severity.MODERATE)
+
+
+def to_severe(f: Facts) -> bool:
+    """Route: the grade set is severe."""
+    return bool(f.command.severity is Severity.SEVERE)
+
+
+def not_a_physician(f: Facts) -> bool:
+    """A physician sets the grade, orders drugs and decides where the patient goes."""
+    return f.context.actor.role != "physician"
+
+
+def presentation_unknown(f: Facts) -> bool:
+    """The protocol pack holds no such presentation; choose one from the list."""
+    return not protocol.knows(f.context.objectives.pack, f.command.presentation)
+
+
+def de_escalation_unexplained(f: Facts) -> bool:
+    """Going below the present grade needs a reason."""
+    worst = f.state.severity
+    return worst is not None and f.command.severity.rank < worst.rank and not f.command.reason.strip()
+
+
+def disposition_too_light(f: Facts) -> bool:
+    """After a severe reaction or any epinephrine the patient goes to an emergency department; give a reason if not."""
+    heavy = f.state.worst is Severity.SEVERE or f.state.epinephrine_given
+    return heavy and f.command.disposition in LIGHT and not f.command.reason.strip()
+
+
+def step_unknown(f: Facts) -> bool:
+    """The protocol in use has no such step."""
+    return f.command.step_id not in f.state.steps
+
+
+def step_not_orderable(f: Facts) -> bool:
+    """This step belongs to an earlier grade; order one of the present protocol."""
+    return _step_refuses(f, "order_step")
+
+
+def step_not_ordered(f: Facts) -> bool:
+    """There is no order to read back on this step."""
+    return _step_refuses(f, "read_back_step")
+
+
+def step_not_refusable(f: Facts) -> bool:
+    """This step is over."""
+    return _step_refuses(f, "refuse_step")
+
+
+def dose_row_unknown(f: Facts) -> bool:
+    """Say which of the step's doses is ordered."""
+    step = _step(f)
+    return (
+        step is not None and bool(step.offer.doses) and protocol.offered(step.offer, f.command.row_id) is None
+    )
+
+
+def weight_missing(f: Facts) -> bool:
+    """This dose goes by weight; record the weight in kilograms first, or order a dose in mg."""
+    step = _step(f)
+    return (
+        step is not None and protocol.needs_weight(step.offer, f.command.row_id) and f.command.dose_mg is None
+    )
+
+
+def dose_undecided(f: Facts) -> bool:
+    """The pack holds no dose here: the physician decides and gives it in mg."""
+    step = _step(f)
+    return step is not None and protocol.undecided(step.offer, f.command.row_id) and f.command.dose_mg is None
+
+
+def dose_over_cap(f: Facts) -> bool:
+    """The dose is above its row's single maximum; give a reason to override."""
+    return "DOSE_OVER_CAP" in _problems(f) and not f.command.override_reason.strip()
+
+
+def cumulative_exceeded(f: Facts) -> bool:
+    """This would take the total above its maximum; give a reason to override."""
+    return "CUMULATIVE_EXCEEDED" in _problems(f) and not f.command.override_reason.strip()
+
+
+def repeat_too_soon(f: Facts) -> bool:
+    """The repeat interval is not over; give a reason to override."""
+    return "REPEAT_TOO_SOON" in _problems(f) and not f.command.override_reason.strip()
+
+
+def read_back_mismatch(f: Facts) -> bool:
+    """What was read back is not what was ordered; stop, ask the physician to repeat the order."""
+    step = _step(f)
+    order = step.order if step else None
+    if order is None or order.dose_mg is None:
+        return False
+    heard = (f.command.dose_mg, f.command.concentration_mg_per_ml, f.command.route)
+    return heard != (order.dose_mg, order.concentration_mg_per_ml, order.route)
+
+
+def _step(f: Facts) -> StepState | None:
+    state: ReactionState = f.state
+    return state.steps.get(f.command.step_id)
+
+
+def _step_refuses(f: Facts, event: str) -> bool:
+    step = _step(f)
+    if step is None:
+        return True
+    try:
+        STEPPER.step(step.phases, event, None)
+    except Rejected:
+        return True
+    return False
+
+
+def _problems(f: Facts) -> tuple[str, ...]:
+    """Return the reason codes that stand against an order."""
+    step = _step(f)
+    order = protocol.order(step.offer, f.command.row_id, f.command.dose_mg) if step else None
+    return protocol.problems(f.context.objectives.pack, order, f.state, f.context.now) if order else ()
+
+
+def overrides(f: Facts) -> tuple[str, ...]:
+    """Return the guards that an order with a reason goes past, for its event."""
+    return _problems(f) if f.command.override_reason.strip() else ()
+
+
+GUARDS = {
+    guard.__name__: guard
+    for guard in (
+        to_mild,
+        to_moderate,
+        to_severe,
+        not_a_physician,
+        presentation_unknown,
+        de_escalation_unexplained,
+        disposition_too_light,
+        step_unknown,
+        step_not_orderable,
+        step_not_ordered,
+        step_not_refusable,
+        dose_row_unknown,
+        weight_missing,
+        dose_undecided,
+        dose_over_cap,
+        cumulative_exceeded,
+        repeat_too_soon,
+        read_back_mismatch,
+    )
+}

@@ -1,0 +1,200 @@
+"""What a legal command of a reaction leads to: events out. The chart refused what had to be refused."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from engine.kernel.commands import Command, TimerFired
+from engine.kernel.events import Event
+from engine.kernel.machine import Context, Facts
+from engine.reactions import commands as c
+from engine.reactions import events as e
+from engine.reactions import protocol
+from engine.reactions.chart import overrides
+from engine.reactions.evolve import evolve
+from engine.reactions.pack import Pack
+from engine.reactions.react import REPEAT
+from engine.reactions.state import Medication, ReactionState, Vitals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """What the machine is set up with: the pack in force, and whether suggestions are shown (decision (i))."""
+
+    pack: Pack
+    decision_support: bool = True
+
+
+def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
+    pack: Pack = x.objectives.pack
+    yield e.ReactionOpened(
+        session_id=m.session_id,
+        organization_id=m.organization_id,
+        site_id=m.site_id,
+        onset_at=m.onset_at,
+        age_years=m.age_years,
+        weight_kg=m.weight_kg,
+        setting=m.setting,
+        modality=m.modality,
+        agent=m.agent,
+        demo=m.demo,
+        pack_id=pack.pack_id,
+        pack_hash=pack.hash,
+    )
+
+
+def _signs(s: ReactionState, m: c.RecordSigns, x: Context) -> Iterator[Event]:
+    recorded = e.SignsRecorded(signs=m.signs)
+    yield recorded
+    yield from _suggest(evolve(s, recorded, x.now), x)
+
+
+def _vitals(s: ReactionState, m: c.RecordVitals, x: Context) -> Iterator[Event]:
+    recorded = e.VitalsRecorded(
+        vitals=Vitals(
+            at=x.now,
+            systolic_mmhg=m.systolic_mmhg,
+            diastolic_mmhg=m.diastolic_mmhg,
+            heart_rate_bpm=m.heart_rate_bpm,
+            spo2_percent=m.spo2_percent,
+            respiratory_rate_bpm=m.respiratory_rate_bpm,
+            conscious=m.conscious,
+        )
+    )
+    yield recorded
+    yield from _suggest(evolve(s, recorded, x.now), x)
+
+
+def _suggest(s: ReactionState, x: Context) -> Iterator[Event]:
+    """Suggest a grade when the rules give another one than last time."""
+    if not x.objectives.decision_support:
+        return
+    suggestion = protocol.suggest(x.objectives.pack, s)
+    if suggestion is not None and (suggestion.severity, suggestion.rules) != (s.suggested, s.suggested_rules):
+        yield suggestion
+
+
+def _weight(s: ReactionState, m: c.RecordPatientWeight, x: Context) -> Iterator[Event]:
+    recorded = e.PatientWeightRecorded(weight_kg=m.weight_kg, method=m.method)
+    yield recorded
+    if s.severity is not None:
+        yield _protocol(evolve(s, recorded, x.now), x)
+
+
+def _grade(s: ReactionState, m: c.GradeReaction, x: Context) -> Iterator[Event]:
+    graded = e.ReactionGraded(
+        severity=m.severity,
+        was=s.severity,
+        suggested=s.suggested,
+        presentation=m.presentation,
+        reason=m.reason,
+    )
+    yield graded
+    yield _protocol(evolve(s, graded, x.now), x)
+
+
+def _protocol(s: ReactionState, x: Context) -> e.ProtocolResolved:
+    """Resolve the steps anew; steps that are done or under way keep their place, the other ones are superseded."""
+    pack: Pack = x.objectives.pack
+    offers = protocol.steps(pack, s)
+    busy = {key for key, step in s.steps.items() if {"ordered", "read_back", "done"} & set(step.phases)}
+    fresh = tuple(offer for offer in offers if offer.step_id not in busy)
+    wanted = {offer.step_id for offer in offers}
+    gone = tuple(sorted(key for key in s.steps if key not in wanted))
+    return e.ProtocolResolved(pack_id=pack.pack_id, pack_hash=pack.hash, steps=fresh, superseded=gone)
+
+
+def _order(s: ReactionState, m: c.OrderStep, x: Context) -> Iterator[Event]:
+    step = s.steps[m.step_id]
+    yield e.StepOrdered(
+        step_id=m.step_id,
+        order_number=step.orders + 1,
+        order=protocol.order(step.offer, m.row_id, m.dose_mg),
+        overrides=overrides(Facts(state=s, command=m, context=x)),
+        override_reason=m.override_reason,
+    )
+
+
+def _read_back(s: ReactionState, m: c.ReadBackStep, x: Context) -> Iterator[Event]:
+    yield e.StepReadBack(step_id=m.step_id, order_number=s.steps[m.step_id].orders)
+
+
+def _done(s: ReactionState, m: c.RecordStepDone, x: Context) -> Iterator[Event]:
+    step = s.steps.get(m.step_id)
+    yield e.StepDone(step_id=m.step_id, order_number=step.orders if step else 0)
+
+
+def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator[Event]:
+    """Keep a dose as reported; name the caps it went past."""
+    step = s.steps.get(m.step_id)
+    row = protocol.row_of(x.objectives.pack, s, step, m.drug, m.route)
+    medication = Medication(
+        step_id=m.step_id,
+        row_id=row.row_id if row else "",
+        drug=m.drug,
+        route=m.route,
+        dose_mg=m.dose_mg,
+        concentration_mg_per_ml=m.concentration_mg_per_ml,
+        volume_ml=m.volume_ml,
+        counter=row.counter if row else protocol.counter(m.drug),
+        given_at=m.given_at or x.now,
+        given_by=m.given_by or x.actor.person_id,
+    )
+    yield e.MedicationGiven(
+        medication=medication, beyond=protocol.beyond(x.objectives.pack, medication, s, x.now)
+    )
+    if step is not None:
+        yield e.StepDone(step_id=m.step_id, order_number=step.orders)
+
+
+def _timer(s: ReactionState, m: TimerFired, x: Context) -> Iterator[Event]:
+    if m.name.startswith(REPEAT) and not s.in_phase("resolved", "disposed", "documented"):
+        yield e.RepeatDue(row_id=m.name.removeprefix(REPEAT), due_at=m.due_at)
+
+
+def _improving(s: ReactionState, m: c.ReportImproving, x: Context) -> list[Event]:
+    return [e.ReactionImproving()]
+
+
+def _emergency(s: ReactionState, m: c.RecordEmergencyCalled, x: Context) -> list[Event]:
+    return [e.EmergencyCalled(service=m.service, called_at=m.called_at or x.now)]
+
+
+def _dispose(s: ReactionState, m: c.DisposeReaction, x: Context) -> list[Event]:
+    return [e.ReactionDisposed(session_id=s.session_id, disposition=m.disposition, reason=m.reason)]
+
+
+def _document(s: ReactionState, m: c.DocumentReaction, x: Context) -> list[Event]:
+    return [
+        e.ReactionDocumented(
+            session_id=s.session_id,
+            allergy_documented=m.allergy_documented,
+            instructions_given=m.instructions_given,
+        )
+    ]
+
+
+HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
+    c.OpenReaction: _open,
+    c.RecordSigns: _signs,
+    c.RecordVitals: _vitals,
+    c.RecordPatientWeight: _weight,
+    c.GradeReaction: _grade,
+    c.OrderStep: _order,
+    c.ReadBackStep: _read_back,
+    c.RecordStepDone: _done,
+    c.RecordMedicationGiven: _given,
+    c.RefuseStep: lambda s, m, x: [e.StepRefused(step_id=m.step_id, reason=m.reason)],
+    c.RecordEmergencyCalled: _emergency,
+    c.ReportImproving: _improving,
+    c.ReportResolved: lambda s, m, x: [e.ReactionResolved()],
+    c.DisposeReaction: _dispose,
+    c.DocumentReaction: _document,
+    TimerFired: _timer,
+}
+
+
+def flag(s: ReactionState, m: Command, x: Context) -> tuple[str, ...]:
+    """Name what is unexpected about an accepted command."""
+    if type(m).fact and s.in_phase("documented"):
+        return ("late",)
+    return ()
