@@ -21,16 +21,16 @@ class ReactionChart(StateChart[None]):
     allow_event_without_transition = False
     catch_errors_as_events = False
 
-    class reaction(State.Parallel):  # noqa: N801 - a chart's names are the wire's names
+    class reaction(State.Parallel):
         """Everything about one reaction at once."""
 
-        class course(State.Compound):  # noqa: N801
+        class course(State.Compound):
             """How it goes."""
 
             unopened = State(initial=True)
             suspected = State()
 
-            class graded(State.Compound):  # noqa: N801
+            class graded(State.Compound):
                 """A physician set the grade; the grade's protocol is being worked."""
 
                 mild = State(initial=True)
@@ -153,7 +153,7 @@ class ReactionChart(StateChart[None]):
                 | resolved.to(None, unless=["step_unknown", "step_not_refusable"])
             )
 
-        class emergency(State.Compound):  # noqa: N801
+        class emergency(State.Compound):
             """Whether EMS or the hospital's team was called."""
 
             not_called = State(initial=True)

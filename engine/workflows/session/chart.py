@@ -17,10 +17,10 @@ class SessionChart(StateChart[None]):
     allow_event_without_transition = False
     catch_errors_as_events = False
 
-    class session(State.Parallel):  # noqa: N801 - a chart's names are the wire's names
+    class session(State.Parallel):
         """Everything about one exam at once."""
 
-        class care(State.Compound):  # noqa: N801
+        class care(State.Compound):
             """What is being done for the patient."""
 
             unscheduled = State(initial=True)
@@ -159,7 +159,7 @@ class SessionChart(StateChart[None]):
             report_reaction = signed.to(closing) | sealed.to(closing)
             report_late_entry = signed.to(closing) | sealed.to(closing)
 
-        class line(State.Compound):  # noqa: N801
+        class line(State.Compound):
             """The two-way audio and video, as the media node proves it."""
 
             absent = State(initial=True)
@@ -202,7 +202,7 @@ class SessionChart(StateChart[None]):
                 | on_phone.to(absent)
             )
 
-        class reaction(State.Compound):  # noqa: N801
+        class reaction(State.Compound):
             """Whether the patient is reacting."""
 
             none = State(initial=True)
