@@ -1,0 +1,237 @@
+"""Turns one HL7 v2 message into what it means here: an order, a patient, something held for a person, or unused.
+
+Pure: bytes and a profile in, values out. Raises SenderFault for what only the sender can mend; trouble with
+our own maps is Held, with the code named. Nothing is skipped: every order in a message gives one meaning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from integrations.hl7_fhir import er7, v2_fields
+from integrations.hl7_fhir.er7 import Message, Segment
+from integrations.hl7_fhir.faults import REQUIRED_FIELD_MISSING, SenderFault
+from integrations.hl7_fhir.profile import Profile
+from integrations.hl7_fhir.values import (
+    Coded,
+    Held,
+    Meaning,
+    OrderMessage,
+    Patient,
+    PatientMessage,
+    Sender,
+    Unused,
+)
+
+_PATIENT_ACTIONS: Final[dict[str, Literal["register", "update"]]] = {
+    "A01": "register",
+    "A04": "register",
+    "A08": "update",
+    "A28": "register",
+    "A31": "update",
+}
+_ORDER_ACTIONS: Final[dict[str, Literal["schedule", "amend", "cancel"]]] = {
+    "NW": "schedule",
+    "XO": "amend",
+    "XX": "amend",
+    "SC": "amend",
+    "CA": "cancel",
+    "OC": "cancel",
+    "DC": "cancel",
+    "OD": "cancel",
+}
+_ORDER_TYPES: Final = (("ORM", "O01"), ("OMI", "O23"))
+_CANCELLED: Final = ("CA", "DC")
+_PERFORMED: Final = ("IP", "CM", "A")
+_BEFORE_ORDERS: Final = ("MSH", "PID", "PD1", "PV1", "PV2", "IN1", "IN2", "IN3", "GT1", "AL1")
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A read message: its type as `ORM^O01`, its version as sent, who sent it, what it means, and oddities of form."""
+
+    type: str
+    version: str
+    sender: Sender
+    meanings: tuple[Meaning, ...]
+    notes: tuple[str, ...]
+
+
+def translate(raw: bytes, profile: Profile) -> Translation:
+    """Read one message (see er7.split_batch for several). Raises SenderFault, and nothing else."""
+    message = er7.read(raw, fallbacks=profile.fallback_charsets)
+    sender = v2_fields.sender(message)
+    kind, trigger = _type(message)
+    name = f"{kind}^{trigger}" if trigger else kind
+    if (kind, trigger) in _ORDER_TYPES:
+        meanings = _orders(message, name, sender, profile)
+    elif kind == "ADT" and trigger in _PATIENT_ACTIONS:
+        meanings = (_patient(message, trigger, sender, profile),)
+    else:
+        meanings = (Unused(name, "this type of message is not used here", sender),)
+    return Translation(name, message.msh.text(12), sender, meanings, message.notes)
+
+
+def _type(message: Message) -> tuple[str, str]:
+    kind, trigger = message.msh.text(9, 1).upper(), message.msh.text(9, 2).upper()
+    if not kind:
+        raise SenderFault("MSH", 9, REQUIRED_FIELD_MISSING, "the message has no type")
+    event = message.first("EVN")
+    if not trigger and kind == "ADT" and event is not None:
+        trigger = event.text(1).upper()
+    return kind, trigger
+
+
+def _patient(message: Message, trigger: str, sender: Sender, profile: Profile) -> Meaning:
+    patient, warnings = v2_fields.patient(message, profile)
+    if not patient.identifiers:
+        return _unidentified(patient, sender)
+    allergies = v2_fields.allergies(message, profile)
+    return PatientMessage(_PATIENT_ACTIONS[trigger], trigger, sender, patient, allergies, tuple(warnings))
+
+
+def _unidentified(patient: Patient, sender: Sender) -> Held:
+    kinds = sorted({f"{one.authority or 'no authority'}/{one.type or 'no type'}" for one in patient.others})
+    return Held("NO_ACCEPTED_IDENTIFIER", "PID-3 holds " + ", ".join(kinds[:5]), sender)
+
+
+def _orders(message: Message, name: str, sender: Sender, profile: Profile) -> tuple[Meaning, ...]:
+    patient, warnings = v2_fields.patient(message, profile)
+    if not patient.identifiers:
+        return (_unidentified(patient, sender),)
+    shared, groups = order_groups(message)
+    if not groups:
+        return (Held("NO_ORDER", "the message has neither ORC nor OBR", sender),)
+    return tuple(
+        _order(message, name, [*group, *shared], patient, warnings, sender, profile) for group in groups
+    )
+
+
+def order_groups(message: Message) -> tuple[list[Segment], list[list[Segment]]]:
+    """Cut an order message into what belongs to the patient and one group for each order.
+
+    A group begins at an ORC, or at an OBR that does not follow its ORC. A ZDS after the last order of several belongs
+    to the last, as the standard's order of segments says.
+    """
+    shared: list[Segment] = []
+    groups: list[list[Segment]] = []
+    for segment in message.segments:
+        alone = segment.name == "OBR" and (not groups or any(one.name == "OBR" for one in groups[-1]))
+        if segment.name == "ORC" or alone:
+            groups.append([segment])
+        elif groups and segment.name not in _BEFORE_ORDERS:
+            groups[-1].append(segment)
+        else:
+            shared.append(segment)
+    return shared, groups
+
+
+def _order(
+    message: Message,
+    name: str,
+    scope: Sequence[Segment],
+    patient: Patient,
+    patient_warnings: Sequence[str],
+    sender: Sender,
+    profile: Profile,
+) -> Meaning:
+    action = _action(scope, sender)
+    if isinstance(action, Held | Unused):
+        return action
+    warnings = list(patient_warnings)
+    paths = profile.order
+    numbers = {
+        number: v2_fields.first_value(scope, getattr(paths, number))
+        for number in ("placer", "filler", "accession", "study_instance_uid")
+    }
+    if not any(numbers.values()):
+        return Held(
+            "NO_ORDER_NUMBER", "no accession, placer, filler or study UID where the profile looks", sender
+        )
+    procedure = _procedure(scope, sender, profile, needed=action != "cancel")
+    if isinstance(procedure, Held):
+        return procedure
+    coded, modality, contrast = procedure
+    if contrast == "none" and action == "schedule":
+        return Unused(name, f"procedure {coded.code} is mapped as without contrast", sender)
+    sent_modality = v2_fields.first_value(scope, paths.modality).upper()
+    if modality and sent_modality and sent_modality != modality:
+        return Held(
+            "MODALITY_DIFFERS", f"{coded.code} is mapped to {modality}, the message says otherwise", sender
+        )
+    room_code = v2_fields.first_value(scope, paths.room)
+    if room_code and room_code not in profile.rooms and action != "cancel":
+        return Held("UNKNOWN_ROOM", room_code, sender)
+    planned_at, planned_warning = v2_fields.moment(
+        v2_fields.first_value(scope, paths.planned_at), "planned_at", profile
+    )
+    seen = profile.observations
+    weight, weight_warning = v2_fields.measured(
+        scope, "weight", seen.weight, seen.weight_texts, v2_fields.WEIGHT_UNITS
+    )
+    height, height_warning = v2_fields.measured(
+        scope, "height", seen.height, seen.height_texts, v2_fields.LENGTH_UNITS
+    )
+    warnings += [text for text in (planned_warning, weight_warning, height_warning) if text]
+    return OrderMessage(
+        action=action,
+        sender=sender,
+        patient=patient,
+        **numbers,
+        procedure=coded,
+        modality=modality or sent_modality,
+        contrast=contrast,
+        site=profile.site,
+        room=profile.rooms.get(room_code, ""),
+        planned_at=planned_at,
+        provider=v2_fields.provider(scope, paths.provider),
+        allergies=v2_fields.allergies(message, profile),
+        weight_kg=weight,
+        height_cm=height,
+        warnings=tuple(warnings),
+    )
+
+
+def _action(
+    scope: Sequence[Segment], sender: Sender
+) -> Literal["schedule", "amend", "cancel"] | Held | Unused:
+    """Read ORC-1, and ORC-5 where it says more (a status change may be a cancellation, or the exam under way)."""
+    orc = next((segment for segment in scope if segment.name == "ORC"), None)
+    control = orc.text(1).upper() if orc else ""
+    status = orc.text(5).upper() if orc else ""
+    if not control:
+        return Held("NO_ORDER_CONTROL", "ORC-1 is empty", sender)
+    action = _ORDER_ACTIONS.get(control)
+    if action is None:
+        return Held("UNKNOWN_ORDER_CONTROL", control[:10], sender)
+    if action == "amend" and status in _CANCELLED:
+        return "cancel"
+    if action == "amend" and status in _PERFORMED:
+        return Unused(
+            f"ORC-1 {control}", f"the order's status is {status}: it is already being performed", sender
+        )
+    return action
+
+
+def _procedure(
+    scope: Sequence[Segment], sender: Sender, profile: Profile, *, needed: bool
+) -> tuple[Coded, str, str] | Held:
+    """Look the procedure's code up (either triplet), giving code, modality and contrast."""
+    sent: list[Coded] = []
+    for path in profile.order.procedure:
+        segment = next((one for one in scope if one.name == path.segment), None)
+        sent += v2_fields.alternates(segment, path.field) if segment is not None else ()
+    for coded in sent:
+        meaning = profile.procedures.get((coded.code, coded.system))
+        if meaning is not None:
+            return (
+                Coded(coded.code, coded.text or meaning.text, coded.system),
+                meaning.modality,
+                meaning.contrast,
+            )
+    if not needed:
+        return (sent[0] if sent else Coded()), "", ""
+    if not sent:
+        return Held("NO_PROCEDURE_CODE", "no procedure code where the profile looks", sender)
+    named = " / ".join(f"{coded.code} ({coded.system or 'no system'})" for coded in sent)
+    return Held("UNKNOWN_PROCEDURE_CODE", named[:200], sender)
