@@ -1,0 +1,82 @@
+"""One frozen Settings: defaults, then attend.toml, then ATTEND_… variables, then the command line.
+
+Rule: every port, path and limit a user may change has its name here; nothing else reads the environment.
+"""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Settings(BaseSettings):
+    """What `attend serve` runs with."""
+
+    model_config = SettingsConfigDict(env_prefix="ATTEND_", frozen=True, extra="forbid")
+
+    data_dir: Path = Path("attend-data")
+    bind: str = "127.0.0.1"
+    grpc_port: int = Field(50051, ge=0, le=65535)
+    http_port: int = Field(8080, ge=0, le=65535)
+    mllp_port: int = Field(2575, ge=0, le=65535)
+    media_port: int = Field(0, ge=0, le=65535)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    demo: bool = False
+    pack: str = "acr-2026"
+    decision_support: bool = True
+    ready_s: int = Field(120, ge=10, le=900)
+    observation_s: int = Field(30 * 60, ge=60, le=24 * 3600)
+    line_lost_ring_s: int = Field(15, ge=1, le=300)
+    lease_s: int = Field(15, ge=2, le=300)
+    rung_s: tuple[int, int, int] = (30, 30, 30)
+    ring_repeat_s: int = Field(30, ge=5, le=600)
+    hl7_destination: str = ""
+    fhir_base_url: str = ""
+    max_commands_in_flight: int = Field(1024, ge=1)
+    max_watchers: int = Field(2000, ge=1)
+
+    @model_validator(mode="after")
+    def _tls_off_loopback(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key come together: set both or neither")
+        if self.bind not in LOOPBACK and self.tls_certificate is None:
+            raise ValueError(
+                f"plaintext is served on loopback only: set tls_certificate and tls_key, or bind to {LOOPBACK[0]}"
+            )
+        return self
+
+    @property
+    def database(self) -> Path:
+        """Where the SQLite file is."""
+        return self.data_dir / "attend.sqlite3"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: arguments, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(config: Path | None, **overrides: object) -> Settings:
+    """Read settings: `overrides` win, then the environment, then `config`. Raises ValueError naming the field."""
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return Settings.model_validate(FromFile(**given).model_dump())  # type: ignore[arg-type]  # checked by pydantic
