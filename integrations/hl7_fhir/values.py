@@ -6,7 +6,7 @@ Absent is None or empty, never a guess; what was odd is said in `warnings`, whos
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 Sex = Literal["female", "male", "other", "unknown"]
 
@@ -18,6 +18,10 @@ class Coded:
     code: str = ""
     text: str = ""
     system: str = ""
+
+
+NO_CODE: Final = Coded()
+"""Nothing was said."""
 
 
 @dataclass(frozen=True, slots=True)
