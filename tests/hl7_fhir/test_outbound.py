@@ -16,7 +16,7 @@ from tests.hl7_fhir.results import SEVERE, UNEVENTFUL
 
 NOW = dt.datetime(2026, 11, 20, 16, 20, tzinfo=dt.UTC)
 TO = Destination("DEMORIS", "DEMOHOSP", our_facility="DEMO SITE")
-SEGMENTS = 19
+SEGMENTS = 20
 
 
 def written(result: SupervisionResult) -> er7.Message:
