@@ -169,6 +169,11 @@ class MediaEvent:
     body: LineChanged | LegChanged | Proof
 
 
+def wall(moment: dt.datetime) -> dt.datetime:
+    """Return `moment` cut to milliseconds, the resolution of every time reported."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
 class MediaBackend(Protocol):
     """Carries calls and proves them. Every method may raise PeerError when the carrier is out of reach."""
 

@@ -4,7 +4,6 @@ Rule: a leg knows nothing of the other legs; the relay carries frames between th
 """
 
 import asyncio
-import datetime as dt
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -216,8 +215,3 @@ class Leg:
             self.finish(LegCause.FAILED)
         elif state == "closed":
             self.finish(LegCause.LEFT)
-
-
-def wall(moment: dt.datetime) -> dt.datetime:
-    """Return `moment` cut to milliseconds, the resolution of everything reported."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

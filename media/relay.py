@@ -26,10 +26,11 @@ from media.backend import (
     MediaEvent,
     Participant,
     Proof,
+    wall,
 )
 from media.health import Health, Sample, step
 from media.journal import Journal
-from media.leg import Leg, LegHooks, wall
+from media.leg import Leg, LegHooks
 from media.sdp import check_offer
 from media.settings import MediaSettings
 
