@@ -1,0 +1,1 @@
+"""The six stories, one file each."""

@@ -1,0 +1,344 @@
+"""The executor: load, fold, look up evidence, decide, make durable, then tell. The only way anything changes.
+
+Rule: check, commit, act. Nothing is acknowledged before it is on disk, and a caller that goes away leaves no
+half-known state behind.
+"""
+
+import asyncio
+import hmac
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.kernel.canonical import canonical_bytes
+from engine.kernel.clock import Clock
+from engine.kernel.commands import Command, Request, TimerFired
+from engine.kernel.effects import CancelTimer, Effect, Send, SetTimer
+from engine.kernel.errors import Conflict, Invalid, Overloaded
+from engine.kernel.events import Event, Recorded
+from engine.kernel.ids import Stream
+from engine.kernel.machine import Context, Decision, Machine
+from engine.kernel.store import Commit, Committed, EventRow, OutboxRow, RequestRow, Store, TimerRow
+from engine.runtime.ids import Ids
+from engine.runtime.limits import Limits
+from engine.runtime.pump import CommitPump
+from engine.runtime.tail import Tail
+from engine.store.chain import FIRST, event_hash, verify_chain
+from engine.store.codec import Codec
+
+Enricher = Callable[[Any, Any, Request], Awaitable[Command]]
+Authorize = Callable[[Any, Machine, Any, Command], None]
+Listener = Callable[[Commit, Committed], None]
+
+
+def allow_all(principal: Any, machine: Machine, state: Any, command: Command) -> None:
+    """Refuse nobody: for tests and tools that run without people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a request: the stream's version after it, its events, the state now.
+
+    `repeated` says that the request id was known and this is its first outcome again (without its events).
+    """
+
+    stream: Stream
+    version: int
+    events: tuple[Recorded, ...]
+    state: Any
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A stream as the executor holds it: state and the hash to chain from."""
+
+    state: Any
+    hash: str
+
+
+class Executor:
+    """Runs requests against machines over a store. One per process and store.
+
+    `enrichers` fill in evidence fields of a command just before its decision; `authorize` may raise Forbidden once
+    the stream's organization and site are known; `fingerprint_key` keys the hash that tells a repeated request from
+    a reused id, so that stored fingerprints reveal nothing of a patient.
+    """
+
+    def __init__(
+        self,
+        machines: Iterable[Machine],
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        *,
+        fingerprint_key: bytes,
+        enrichers: Mapping[type[Command], Enricher] | None = None,
+        authorize: Authorize = allow_all,
+        limits: Limits | None = None,
+    ) -> None:
+        self.machines = {machine.name: machine for machine in machines}
+        self.codec = Codec({name: machine.events for name, machine in self.machines.items()})
+        self.store = store
+        self.clock = clock
+        self.limits = limits or Limits()
+        self.tail = Tail(store, self.codec, self.limits)
+        self.listeners: list[Listener] = []
+        self.enrichers: dict[type[Command], Enricher] = dict(enrichers or {})
+        self._ids = ids
+        self._key = fingerprint_key
+        self._authorize = authorize
+        self._pump = CommitPump(store, self.limits)
+        self._cache: OrderedDict[Stream, _Known] = OrderedDict()
+        self._locks: dict[Stream, tuple[asyncio.Lock, int]] = {}
+        self._running: set[asyncio.Task[Outcome]] = set()
+
+    async def open(self) -> None:
+        """Learn where the log stands; call once before the first request."""
+        await self.tail.open()
+
+    async def execute(self, request: Request, principal: Any = None) -> Outcome:
+        """Run one request to its end, even when the caller is cancelled meanwhile.
+
+        Raises every error of DESIGN section 8: Rejected, Invalid, Missing, Forbidden, Conflict, Overloaded,
+        Unavailable, Corrupt. After any of them nothing has changed.
+        """
+        if len(self._running) >= self.limits.commands_in_flight:
+            raise Overloaded("commands_in_flight")
+        task = asyncio.create_task(self._in_turn(request, principal))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(_seen)
+        return await asyncio.shield(task)
+
+    async def state(self, stream: Stream) -> Any:
+        """Return a stream's present state (version 0 when it does not exist)."""
+        return (await self._known(stream)).state
+
+    async def history(self, stream: Stream) -> list[Recorded]:
+        """Return a stream's verified history."""
+        rows = await self.store.load(stream)
+        verify_chain(rows)
+        return await self.tail.decode(rows)
+
+    async def settle(self) -> None:
+        """Wait until no request is in flight."""
+        while self._running:
+            await asyncio.wait(tuple(self._running))
+
+    async def _in_turn(self, request: Request, principal: Any) -> Outcome:
+        lock, waiting = self._locks.get(request.stream, (asyncio.Lock(), 0))
+        self._locks[request.stream] = (lock, waiting + 1)
+        try:
+            async with lock:
+                return await self._run(request, principal)
+        finally:
+            lock, waiting = self._locks[request.stream]
+            if waiting == 1:
+                del self._locks[request.stream]
+            else:
+                self._locks[request.stream] = (lock, waiting - 1)
+
+    async def _run(self, request: Request, principal: Any) -> Outcome:
+        fingerprint = self._fingerprint(request)
+        for _ in range(self.limits.conflict_retries):
+            before = await self.store.request(request.request_id)
+            if before is not None:
+                return await self._again(request, before, fingerprint)
+            known = await self._known(request.stream)
+            request = _correlated(request, known.state)
+            commit, events = await self._decide(request, principal, known, fingerprint)
+            outcomes: list[Outcome] = []
+            result = await self._pump.commit(
+                commit,
+                lambda done: outcomes.append(self._told(request, known, commit, events, done)),  # noqa: B023
+            )
+            if isinstance(result, Committed):
+                return outcomes[0]
+            self._cache.pop(request.stream, None)
+            lost = result
+        raise Conflict(expected=lost.expected, actual=lost.actual)
+
+    async def _again(self, request: Request, before: RequestRow, fingerprint: str) -> Outcome:
+        if before.fingerprint != fingerprint or before.stream != request.stream:
+            raise Invalid("request_id", "this id was used for another request; choose a new one")
+        state = await self.state(request.stream)
+        return Outcome(stream=request.stream, version=before.version, events=(), state=state, repeated=True)
+
+    async def _decide(
+        self, request: Request, principal: Any, known: _Known, fingerprint: str
+    ) -> tuple[Commit, tuple[Event, ...]]:
+        machine, state, command = self.machines[request.stream.machine], known.state, request.command
+        self._authorize(principal, machine, state, command)
+        stale = request.expected_version is not None and request.expected_version != state.version
+        if stale and not command.fact:
+            raise Conflict(expected=request.expected_version or 0, actual=state.version)
+        enrich = self.enrichers.get(type(command))
+        if enrich is not None and state.version + command.creates > 0:
+            command = await enrich(state, command, request)
+        now = self.clock.now()
+        decision = machine.decide(state, command, Context(now=now, actor=request.actor))
+        if stale and decision.events:
+            decision = replace(decision, flags=(*decision.flags, "stale_version"))
+        return self._commit(request, machine, known, decision, now, fingerprint), decision.events
+
+    def _commit(
+        self,
+        request: Request,
+        machine: Machine,
+        known: _Known,
+        decision: Decision,
+        now: Any,
+        fingerprint: str,
+    ) -> Commit:
+        rows: list[EventRow] = []
+        protected = []
+        version, before = known.state.version, known.hash
+        actor = canonical_bytes(request.actor).decode()
+        effects: list[Effect] = []
+        state = known.state
+        for event in decision.events:
+            version += 1
+            payload, split = self.codec.encode(request.stream, version, event, self._ids.salt)
+            row = EventRow(
+                position=0,
+                stream=request.stream,
+                version=version,
+                type=type(event).__name__,
+                schema=type(event).schema,
+                at=now,
+                actor=actor,
+                correlation=request.correlation,
+                causation=request.causation or request.request_id,
+                phases=decision.phases,
+                flags=decision.flags,
+                payload=payload,
+                hash="",
+                prev_hash=before,
+            )
+            row = replace(row, hash=event_hash(row))
+            before = row.hash
+            rows.append(row)
+            protected.extend(split)
+            recorded = _recorded(row, event, request)
+            state = machine.apply(state, recorded)
+            effects.extend(machine.react(state, recorded))
+        sets, cancels, sends = _effects(request, effects)
+        return Commit(
+            stream=request.stream,
+            expected_version=known.state.version,
+            events=tuple(rows),
+            request=RequestRow(
+                request_id=request.request_id, fingerprint=fingerprint, stream=request.stream, version=version
+            ),
+            timers_set=sets,
+            timers_cancelled=cancels,
+            outbox=sends,
+            protected=tuple(protected),
+        )
+
+    def _told(
+        self, request: Request, known: _Known, commit: Commit, events: tuple[Event, ...], done: Committed
+    ) -> Outcome:
+        """Fold what is durable and tell the tail and the listeners; runs in log order."""
+        machine = self.machines[request.stream.machine]
+        recorded = tuple(
+            _recorded(row, event, request) for row, event in zip(done.events, events, strict=True)
+        )
+        state = known.state
+        for one in recorded:
+            state = machine.apply(state, one)
+        if recorded:
+            self._remember(request.stream, _Known(state, recorded[-1].hash))
+        self.tail.append(recorded)
+        for listener in self.listeners:
+            listener(commit, done)
+        return Outcome(stream=request.stream, version=commit.request.version, events=recorded, state=state)
+
+    async def _known(self, stream: Stream) -> _Known:
+        machine = self.machines.get(stream.machine)
+        if machine is None:
+            raise Invalid("stream", "there is no such machine")
+        if stream in self._cache:
+            self._cache.move_to_end(stream)
+            return self._cache[stream]
+        rows = await self.store.load(stream)
+        verify_chain(rows)
+        state = machine.fold(stream.id, await self.tail.decode(rows))
+        known = _Known(state, rows[-1].hash if rows else FIRST)
+        if rows:
+            self._remember(stream, known)
+        return known
+
+    def _remember(self, stream: Stream, known: _Known) -> None:
+        self._cache[stream] = known
+        self._cache.move_to_end(stream)
+        while len(self._cache) > self.limits.cached_streams:
+            self._cache.popitem(last=False)
+
+    def _fingerprint(self, request: Request) -> str:
+        body = [str(request.stream), type(request.command).__name__, request.command, request.actor.person_id]
+        return hmac.digest(self._key, canonical_bytes(body), "sha256").hex()
+
+
+def _recorded(row: EventRow, event: Event, request: Request) -> Recorded:
+    return Recorded(
+        position=row.position,
+        stream=row.stream,
+        version=row.version,
+        at=row.at,
+        actor=request.actor,
+        correlation=row.correlation,
+        causation=row.causation,
+        phases=row.phases,
+        flags=row.flags,
+        event=event,
+        hash=row.hash,
+        prev_hash=row.prev_hash,
+    )
+
+
+def _correlated(request: Request, state: Any) -> Request:
+    """Return the request with the session it belongs to, when the stream knows it and the caller did not say."""
+    session = getattr(state, "session_id", "")
+    return request if request.correlation or not session else replace(request, correlation=session)
+
+
+def _effects(
+    request: Request, effects: Iterable[Effect]
+) -> tuple[tuple[TimerRow, ...], tuple[str, ...], tuple[OutboxRow, ...]]:
+    """Turn effects into rows; the last word on a timer wins, and a timer that fired is gone."""
+    timers: dict[str, SetTimer | None] = {}
+    if isinstance(request.command, TimerFired):
+        timers[request.command.name] = None
+    sends = []
+    for effect in effects:
+        if isinstance(effect, SetTimer):
+            timers[effect.name] = effect
+        elif isinstance(effect, CancelTimer):
+            timers[effect.name] = None
+        else:
+            sends.append(_send(request, effect))
+    wanted = [timer for timer in timers.values() if timer is not None]
+    sets = tuple(
+        TimerRow(stream=request.stream, name=t.name, due_at=t.due_at, correlation=request.correlation)
+        for t in wanted
+    )
+    return sets, tuple(name for name, timer in timers.items() if timer is None), tuple(sends)
+
+
+def _send(request: Request, effect: Send) -> OutboxRow:
+    return OutboxRow(
+        key=effect.key,
+        kind=effect.kind,
+        stream=request.stream,
+        body=effect.body,
+        correlation=request.correlation,
+    )
+
+
+def _seen(task: "asyncio.Task[Outcome]") -> None:
+    """Retrieve the exception of a task whose caller went away, so that it is not reported as never retrieved."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,67 @@
+"""The commit pump: one commit in flight; everything that queued meanwhile goes into the next. No waiting.
+
+Rule: a caller is answered only after its batch is durable; a failed batch fails every caller in it, and only them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from engine.kernel.errors import Overloaded, Unavailable
+from engine.kernel.store import Commit, Committed, Lost, Store
+from engine.runtime.limits import Limits
+
+OnDurable = Callable[[Committed], None]
+Waiting = tuple[Commit, OnDurable, "asyncio.Future[Committed | Lost]"]
+
+
+class CommitPump:
+    """Groups commits over one store."""
+
+    def __init__(self, store: Store, limits: Limits) -> None:
+        self._store = store
+        self._limits = limits
+        self._waiting: deque[Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self.batches = 0
+
+    async def commit(self, commit: Commit, on_durable: OnDurable) -> Committed | Lost:
+        """Make one commit durable; `on_durable` runs in log order, before any caller of the batch is answered.
+
+        Raises Overloaded when the queue is full, Unavailable when the store fails.
+        """
+        if len(self._waiting) >= self._limits.commit_queue:
+            raise Overloaded("commit_queue")
+        answer: asyncio.Future[Committed | Lost] = asyncio.get_running_loop().create_future()
+        self._waiting.append((commit, on_durable, answer))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+        return await answer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            size = min(len(self._waiting), self._limits.commit_batch)
+            batch = [self._waiting.popleft() for _ in range(size)]
+            try:
+                results = await self._store.commit([commit for commit, _, _ in batch])
+            except Exception as error:  # noqa: BLE001 - the pump's outermost loop: nobody may be left waiting
+                self._fail(batch, error)
+                continue
+            self.batches += 1
+            for (_, on_durable, _), result in zip(batch, results, strict=True):
+                if isinstance(result, Committed):
+                    on_durable(result)
+            for (_, _, answer), result in zip(batch, results, strict=True):
+                if not answer.done():
+                    answer.set_result(result)
+
+    @staticmethod
+    def _fail(batch: list[Waiting], error: Exception) -> None:
+        known = (
+            error
+            if isinstance(error, Unavailable)
+            else Unavailable(f"the store failed: {type(error).__name__}")
+        )
+        for _, _, answer in batch:
+            if not answer.done():
+                answer.set_exception(known)
