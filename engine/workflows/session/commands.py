@@ -374,10 +374,13 @@ class AttestRecord(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealRecord(Command):
-    """Seal the signed record. Everything is filled by the engine."""
+    """Seal the signed record as it stands `through` a log position. Everything is filled by the engine."""
 
     internal: ClassVar[bool] = True
     record_hash: str = ""
     missing: tuple[str, ...] = ()
     key_id: str = ""
+    public_key: str = ""
     signature: str = ""
+    sealed_at: dt.datetime | None = None
+    through: int = 0

@@ -223,7 +223,13 @@ def _attest(s: SessionState, m: c.AttestRecord, x: Context) -> Iterator[Event]:
 
 def _seal(s: SessionState, m: c.SealRecord, x: Context) -> Iterator[Event]:
     yield e.RecordSealed(
-        revision=s.revision, record_hash=m.record_hash, key_id=m.key_id, signature=m.signature
+        revision=s.revision,
+        record_hash=m.record_hash,
+        key_id=m.key_id,
+        public_key=m.public_key,
+        signature=m.signature,
+        sealed_at=m.sealed_at or x.now,
+        through=m.through,
     )
 
 

@@ -417,12 +417,15 @@ class RecordAttested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSealed(Event):
-    """The record is complete, signed and sealed under a key."""
+    """The record is complete, signed and sealed under a key; it covers the log `through` that position."""
 
     revision: int
     record_hash: str
     key_id: str
+    public_key: str
     signature: str
+    sealed_at: dt.datetime
+    through: int
 
 
 ALL = declared(vars())
