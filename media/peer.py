@@ -138,6 +138,7 @@ class SyntheticPeer:
             Kind.VIDEO: StreamMeter(90_000, time.monotonic),
         }
         self._last_luma: float | None = None
+        self._pictured = asyncio.Event()
 
     async def join(self, exchange: Exchange) -> None:
         """Offer, get the answer through `exchange`, and wait until connected.
@@ -193,6 +194,7 @@ class SyntheticPeer:
                 # One line of the picture is enough to tell black from a scene.
                 line = bytes(frame.planes[0])[: frame.width]
                 self._last_luma = sum(line) / len(line)
+                self._pictured.set()
 
         return sink
 
@@ -220,6 +222,12 @@ class SyntheticPeer:
     def luma(self) -> float | None:
         """Mean luma of the top line of the last picture received, 16 for black; None before any."""
         return self._last_luma
+
+    async def picture_until(self, wanted: Callable[[float], bool]) -> None:
+        """Wait for a picture whose luma (see `luma`) is `wanted`."""
+        while self._last_luma is None or not wanted(self._last_luma):
+            self._pictured.clear()
+            await self._pictured.wait()
 
     @property
     def connected(self) -> bool:

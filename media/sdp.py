@@ -12,7 +12,7 @@ from engine.kernel.errors import Invalid
 from media.settings import MediaSettings
 
 _LINE = re.compile(r"[a-z]=[\x20-\x7e\x80-\U0010ffff]*")
-_MEDIA = re.compile(r"m=(audio|video) (\d{1,5}) UDP/TLS/RTP/SAVPF((?: \d{1,3})+)")
+_MEDIA = re.compile(r"m=(audio|video) ([0-9]{1,5}) UDP/TLS/RTP/SAVPF((?: [0-9]{1,3})+)")
 _IDENTITY = {
     "mid": re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,16}"),
     "setup": re.compile(r"actpass|active|passive"),
@@ -21,9 +21,10 @@ _IDENTITY = {
 }
 _FINGERPRINT = re.compile(r"sha-(?:256|384|512) [0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31,63}")
 _CANDIDATE = re.compile(
-    r"([A-Za-z0-9+/]{1,32}) 1 (?:udp|UDP) (\d{1,10}) (\S{1,64}) (\d{1,5}) typ (host|srflx|prflx|relay).*"
+    r"([A-Za-z0-9+/]{1,32}) 1 (?:udp|UDP) ([0-9]{1,10}) ([0-9A-Fa-f.:]{1,45}) ([0-9]{1,5})"
+    r" typ (host|srflx|prflx|relay).*"
 )
-_RTPMAP = re.compile(r"(\d{1,3}) ([A-Za-z0-9_.-]{1,32})/(\d{1,6})(?:/\d)?")
+_RTPMAP = re.compile(r"([0-9]{1,3}) ([A-Za-z0-9_.-]{1,32})/([0-9]{1,6})(?:/[0-9])?")
 _EXTMAP = re.compile(r"([1-9]|1[0-4])(?:/[a-z]+)? (\S{1,128})")
 _DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 _CODEC = {"audio": "opus/48000", "video": "VP8/90000"}
