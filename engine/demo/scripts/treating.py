@@ -1,0 +1,82 @@
+"""The passages of a treated reaction: report, grade, order, read back, give, dispose."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.demo.script import Await, Do, Step
+
+
+def report(signs: tuple[str, ...], vitals: Mapping[str, Any]) -> tuple[Step, ...]:
+    """The technologist presses REACTION, then taps signs and enters vitals."""
+    return (
+        Do("SessionService.ReportReaction"),
+        Await("ReactionOpened"),
+        Do("ReactionService.RecordSigns", {"signs": list(signs)}),
+        Do("ReactionService.RecordVitals", vitals),
+    )
+
+
+def grade(severity: str, presentation: str) -> tuple[Step, ...]:
+    """The physician sees signs and vitals and sets the grade."""
+    return (
+        Await("VitalsRecorded"),
+        Do("ReactionService.GradeReaction", {"severity": severity, "presentation": presentation}),
+        Await("ProtocolResolved"),
+    )
+
+
+def order(drug: str, route: str = "") -> tuple[Step, ...]:
+    """The physician orders a drug of the protocol at its resolved dose and waits until it is given."""
+    return (
+        Do("ReactionService.OrderStep", lambda seen: seen.offer(drug, route)),
+        Await("StepReadBack"),
+        Await("MedicationGiven"),
+    )
+
+
+def read_back_and_give() -> tuple[Step, ...]:
+    """The room repeats the order, gives the drug and reports it."""
+    return (
+        Await("StepOrdered"),
+        Do("ReactionService.ReadBackStep", lambda seen: seen.read_back()),
+        Do("ReactionService.RecordMedicationGiven", lambda seen: seen.given()),
+    )
+
+
+def wrong_read_back() -> tuple[Step, ...]:
+    """The room hears ten times the dose; the engine stops it."""
+    wrong: Callable[[Any], Mapping[str, Any]] = lambda seen: seen.read_back(times=10)  # noqa: E731
+    return (Await("StepOrdered"), Do("ReactionService.ReadBackStep", wrong, refused="READ_BACK_MISMATCH"))
+
+
+def dispose(disposition: str) -> tuple[Step, ...]:
+    """The physician decides where the patient goes."""
+    return (
+        Await("ReactionResolved"),
+        Do("ReactionService.DisposeReaction", {"disposition": disposition}),
+    )
+
+
+def settle() -> tuple[Step, ...]:
+    """The signs go away, and after the physician's decision the reaction is documented."""
+    return (
+        Do("ReactionService.ReportImproving"),
+        Do("ReactionService.ReportResolved"),
+        Await("ReactionDisposed"),
+        Do("ReactionService.DocumentReaction", {"allergy_documented": True, "instructions_given": True}),
+    )
+
+
+TREATED = (
+    "ReactionReported",
+    "ReactionOpened",
+    "SeveritySuggested",
+    "ReactionGraded",
+    "ProtocolResolved",
+    "StepOrdered",
+    "StepReadBack",
+    "MedicationGiven",
+    "ReactionResolved",
+    "ReactionDisposed",
+    "ReactionDocumented",
+)

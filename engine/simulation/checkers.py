@@ -1,0 +1,224 @@
+"""The invariants of DESIGN section 5 as functions over a whole log: each returns what it found wrong, in words.
+
+Rule: a checker reads stored events and acknowledged outcomes only; it never trusts the engine's own state.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.kernel.events import Recorded
+from engine.kernel.ids import Stream
+from engine.kernel.machine import Machine
+from engine.reactions import events as reaction
+from engine.workflows.coverage import events as coverage
+from engine.workflows.ring import events as ring
+from engine.workflows.session import events as session
+from engine.workflows.session import readiness
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """What a caller was told: this request is done and the stream is at this version."""
+
+    request_id: str
+    stream: Stream
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A finished run: every stream's events, everything acknowledged, the machines to replay with, the last moment."""
+
+    histories: Mapping[Stream, Sequence[Recorded]]
+    acknowledged: Sequence[Acknowledged]
+    requests: Mapping[str, int]
+    machines: Mapping[str, Machine]
+    ended_at: dt.datetime
+    lateness_s: float
+
+    def of(self, machine: str) -> Iterable[tuple[Stream, Sequence[Recorded]]]:
+        """Return the histories of one machine."""
+        return ((s, h) for s, h in self.histories.items() if s.machine == machine)
+
+
+def injection_only_under_ready(network: Network) -> list[str]:
+    """1: an injection starts only under an unexpired READY whose every fact holds; a deny never gives READY."""
+    wrong = []
+    machine = network.machines["session"]
+    for stream, history in network.of("session"):
+        state = machine.initial(stream.id)
+        for recorded in history:
+            event = recorded.event
+            if isinstance(event, session.InjectionStarted):
+                ready = state.ready
+                if ready is None or ready.token != event.ready_token or ready.expires_at <= recorded.at:
+                    wrong.append(f"{recorded.id}: injected without READY")
+                elif lost := readiness.missing(state, recorded.at):
+                    wrong.append(f"{recorded.id}: READY stood without {lost[0]}")
+            if isinstance(event, session.ReadyGranted) and (state.verdict is None or state.verdict.result == "deny"):
+                wrong.append(f"{recorded.id}: READY under a verdict that denies")
+            state = machine.apply(state, recorded)
+    return wrong
+
+
+def nothing_acknowledged_is_lost(network: Network) -> list[str]:
+    """2: every acknowledged request is in the store, at the version its caller was told."""
+    return [
+        f"{ack.request_id}: acknowledged at version {ack.version}, stored {network.requests.get(ack.request_id)}"
+        for ack in network.acknowledged
+        if network.requests.get(ack.request_id) != ack.version
+    ]
+
+
+def every_ring_is_answered_or_rings(network: Network) -> list[str]:
+    """3: a ring is answered, withdrawn, or still climbing or ringing at its highest rung with a human named."""
+    wrong = []
+    for stream, history in network.of("ring"):
+        last = history[-1]
+        raised = [r for r in history if isinstance(r.event, ring.RingEscalated)]
+        if "escalated" in last.phases and not any(r.event.contact for r in raised):
+            wrong.append(f"{stream}: escalated without a human named")
+        for recorded in history:
+            due = getattr(recorded.event, "due_at", None)
+            if due is not None and (recorded.at - due).total_seconds() > network.lateness_s:
+                wrong.append(f"{recorded.id}: a rung fired {(recorded.at - due).total_seconds():.0f} s late")
+    return wrong
+
+
+def a_reaction_holds_one_room(network: Network) -> list[str]:
+    """4: while a physician is in a reaction, none of their other sessions stays covered."""
+    wrong = []
+    machine = network.machines["coverage"]
+    for stream, history in network.of("coverage"):
+        state = machine.initial(stream.id)
+        for recorded in history:
+            state = machine.apply(state, recorded)
+            if isinstance(recorded.event, coverage.ReactionEntered):
+                others = set(state.sessions) - {recorded.event.session_id}
+                if others:
+                    wrong.append(f"{recorded.id}: still covers {len(others)} other sessions")
+            if isinstance(recorded.event, coverage.CoverageEngaged) and "in_reaction" in recorded.phases:
+                wrong.append(f"{recorded.id}: engaged while in a reaction")
+    return wrong
+
+
+def every_alarm_reaches_somebody(network: Network) -> list[str]:
+    """5: a reaction names a physician on a live line, or a ring was started for it, and its stream opened."""
+    wrong = []
+    for stream, history in network.of("session"):
+        asked = {r.version for r in history if isinstance(r.event, session.SupervisionRequested)}
+        for recorded in history:
+            event = recorded.event
+            if not isinstance(event, session.ReactionReported):
+                continue
+            if not event.alerted and recorded.version + 1 not in asked:
+                wrong.append(f"{recorded.id}: nobody was alarmed in {stream.id}")
+            if not network.histories.get(Stream("reaction", event.reaction_id)):
+                wrong.append(f"{recorded.id}: its reaction was never opened")
+    return wrong
+
+
+def orders_keep_their_limits(network: Network) -> list[str]:
+    """6: no order leaves caps or intervals without a recorded override and reason."""
+    wrong = []
+    for _, history in network.of("reaction"):
+        for recorded in history:
+            event = recorded.event
+            if isinstance(event, reaction.StepOrdered) and event.overrides and not event.override_reason.strip():
+                wrong.append(f"{recorded.id}: past {event.overrides[0]} without a reason")
+    return wrong
+
+
+def gaps_are_whole(network: Network) -> list[str]:
+    """7: a gap has start, cause and action, and an end once presence is proven again or no longer owed."""
+    wrong = []
+    machine = network.machines["session"]
+    for stream, history in network.of("session"):
+        state = machine.fold(stream.id, history)
+        for gap in state.gaps:
+            if not gap.cause or not gap.action:
+                wrong.append(f"{stream}: gap {gap.number} without cause or action")
+            if gap.end is None and state.in_phase("closing", "signed", "sealed"):
+                wrong.append(f"{stream}: gap {gap.number} never closed")
+    return wrong
+
+
+def only_signed_records_are_sealed(network: Network) -> list[str]:
+    """8: a sealed record was confirmed and attested, both bound to the same content."""
+    wrong = []
+    for _, history in network.of("session"):
+        confirmed = attested = ""
+        for recorded in history:
+            event = recorded.event
+            if isinstance(event, session.RecordConfirmed):
+                confirmed = event.signature.record_hash
+            elif isinstance(event, session.RecordAttested):
+                attested = event.signature.record_hash
+            elif isinstance(event, session.RecordSealed) and (not confirmed or confirmed != attested):
+                wrong.append(f"{recorded.id}: sealed without two signatures on one content")
+    return wrong
+
+
+def replay_is_whole(network: Network) -> list[str]:
+    """9 and 12: versions count from 1 without gap, and replaying twice gives the same state."""
+    wrong = []
+    for stream, history in network.histories.items():
+        if [r.version for r in history] != list(range(1, len(history) + 1)):
+            wrong.append(f"{stream}: versions are not 1..{len(history)}")
+        machine = network.machines[stream.machine]
+        if machine.fold(stream.id, history) != machine.fold(stream.id, history):
+            wrong.append(f"{stream}: replay differs")
+    positions = sorted(r.position for h in network.histories.values() for r in h)
+    if positions != list(range(1, len(positions) + 1)):
+        wrong.append("the log has holes or repeats")
+    return wrong
+
+
+def somebody_is_always_responsible(network: Network) -> list[str]:
+    """10: a hand-off releases the old owner only by the new one's acceptance."""
+    wrong = []
+    for _, history in network.of("session"):
+        owner = offered = ""
+        for recorded in history:
+            event = recorded.event
+            if isinstance(event, session.PhysicianAssigned):
+                owner, offered = event.evidence.person_id, ""
+            elif isinstance(event, session.HandOffOffered):
+                offered = event.to_physician_id
+            elif isinstance(event, session.HandOffAccepted):
+                if event.evidence.person_id != offered or event.replaces != owner:
+                    wrong.append(f"{recorded.id}: handed off without an offer")
+                owner, offered = event.evidence.person_id, ""
+    return wrong
+
+
+def commitments_do_not_clash(network: Network) -> list[str]:
+    """4: no physician is engaged for more sessions than their window's cap."""
+    wrong = []
+    machine = network.machines["coverage"]
+    engaged: dict[Stream, int] = defaultdict(int)
+    for stream, history in network.of("coverage"):
+        state = machine.initial(stream.id)
+        for recorded in history:
+            state = machine.apply(state, recorded)
+            engaged[stream] = max(engaged[stream], len(state.sessions))
+        if engaged[stream] > max(state.cap, 1):
+            wrong.append(f"{stream}: {engaged[stream]} sessions over a cap of {state.cap}")
+    return wrong
+
+
+CHECKERS: tuple[Callable[[Network], list[str]], ...] = (
+    injection_only_under_ready,
+    nothing_acknowledged_is_lost,
+    every_ring_is_answered_or_rings,
+    a_reaction_holds_one_room,
+    commitments_do_not_clash,
+    every_alarm_reaches_somebody,
+    orders_keep_their_limits,
+    gaps_are_whole,
+    only_signed_records_are_sealed,
+    replay_is_whole,
+    somebody_is_always_responsible,
+)
