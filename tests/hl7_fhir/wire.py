@@ -1,11 +1,14 @@
 """Real connections for the tests of this folder: a listener with a handler of the test, and a plain socket client."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from engine.kernel.clock import ManualClock
 from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement
@@ -92,3 +95,30 @@ class Client:
 
     def close(self) -> None:
         self.writer.close()
+
+
+class App:
+    """A small HTTP server in this process: an ASGI application around a function from request to response."""
+
+    def __init__(self, answer: Callable[[httpx.Request], httpx.Response]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = b""
+        while True:
+            part = await receive()
+            body += part.get("body", b"")
+            if not part.get("more_body"):
+                break
+        host = dict(scope["headers"])[b"host"].decode()
+        url = f"{scope['scheme']}://{host}{scope['path']}?{scope['query_string'].decode()}"
+        response = self._answer(httpx.Request(scope["method"], url, headers=scope["headers"], content=body))
+        await send(
+            {"type": "http.response.start", "status": response.status_code, "headers": response.headers.raw}
+        )
+        await send({"type": "http.response.body", "body": response.content})
+
+
+def client_of(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.AsyncClient:
+    """Return a client whose every request goes to `answer`."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=App(answer)))
