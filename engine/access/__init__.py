@@ -1,1 +1,1 @@
-"""Floor 3: who may do what, where. Default deny."""
+"""Floor 3: who may do what, where. Default is no."""

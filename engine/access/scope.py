@@ -1,0 +1,80 @@
+"""Where a person may act: the organization and site of what is asked must be in the person's sign-in.
+
+Rule: across organizations nothing tells whether a thing exists; another organization's session answers exactly as
+one that was never made.
+"""
+
+from typing import Any
+
+from engine.access.tokens import Principal
+from engine.kernel.commands import Command
+from engine.kernel.errors import Forbidden, Missing
+from engine.kernel.machine import Machine
+
+
+def authorize(principal: Principal | None, machine: Machine, state: Any, command: Command) -> None:
+    """Let a command through, or raise: the executor's hook, asked with the state before the decision.
+
+    `principal` None is the engine itself (timers, policies, HL7 feeds), which acts as `system:<part>`. Raises Missing
+    outside the organization, Forbidden inside it but outside the person's sites, and Forbidden for a verb that no
+    caller outside the engine may send.
+    """
+    if principal is None:
+        return
+    if type(command).internal:
+        raise Forbidden("this is for the engine itself")
+    if state.version == 0 and not type(command).creates:
+        raise Missing(f"there is no such {machine.name}")
+    within(principal, machine.name, state if state.version else command, stream_id=_own_id(state))
+    site = getattr(command, "site_id", "")
+    if site and not principal.covers(site):
+        raise Forbidden("your sign-in does not cover this site")
+
+
+def within(principal: Principal, what: str, holder: Any, *, stream_id: str = "") -> None:
+    """Check that what `holder` (a state, or the command that makes one) belongs to is in the person's sign-in.
+
+    A holder without an organization of its own is the organization `stream_id` itself (the directory).
+    """
+    organization = getattr(holder, "organization_id", "") or stream_id
+    if organization != principal.organization_id:
+        raise Missing(f"there is no such {what}")
+    sites = sites_of(holder)
+    if sites and not any(principal.covers(site) for site in sites):
+        raise Forbidden(f"this {what} belongs to a site that your sign-in does not cover")
+
+
+def sites_of(holder: Any) -> frozenset[str]:
+    """Return the sites a state or command belongs to; empty when it belongs to the organization as a whole."""
+    site = getattr(holder, "site_id", "")
+    rooms = getattr(holder, "rooms", ())
+    values = rooms.values() if hasattr(rooms, "values") else rooms
+    return frozenset({site} if site else {room.site_id for room in values if hasattr(room, "site_id")})
+
+
+def sees(principal: Principal, holder: Any, *, stream_id: str = "") -> bool:
+    """Return whether the person may see what `holder` describes."""
+    try:
+        within(principal, "thing", holder, stream_id=stream_id)
+    except (Missing, Forbidden):
+        return False
+    return True
+
+
+def _own_id(state: Any) -> str:
+    return str(getattr(state, "organization_id", ""))
+
+
+def may_take_place(principal: Principal, session: Any, place: str) -> None:
+    """Check that a person may fill a place in a session's line. Raises Forbidden.
+
+    A place belongs to the role it is named after; the physician's place belongs to the physician of the session, or
+    to the one it is offered to.
+    """
+    if principal.role != place:
+        raise Forbidden(f"the place of the {place} is for a {place}")
+    if place != "physician":
+        return
+    assigned = session.physician.person_id if session.physician is not None else ""
+    if principal.person_id not in {assigned, session.hand_off_to} - {""}:
+        raise Forbidden("you are not the physician of this session")
