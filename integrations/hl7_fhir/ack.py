@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from integrations.hl7_fhir import faults
-from integrations.hl7_fhir.er7 import Delimiters, escape
+from integrations.hl7_fhir.er7 import Delimiters, escape, usable_delimiters
 from integrations.hl7_fhir.faults import SenderFault
 
 Code = Literal["AA", "AE", "AR"]
@@ -84,13 +84,7 @@ def header(raw: bytes) -> Header:
     lines = re.split(r"[\r\n]+", text[start:], maxsplit=2)
     separator = lines[0][3:4]
     encoding = lines[0][4:].split(separator, 1)[0] if separator else ""
-    usable = (encoding[:4] + "^~\\&"[len(encoding[:4]) :]) if len(encoding) <= 5 else ""
-    if len({separator, *usable}) == 5 and not any(
-        char.isalnum() or char < "!" for char in separator + usable
-    ):
-        delimiters = Delimiters(separator, *usable)
-    else:
-        delimiters = Delimiters(field=separator if separator and not separator.isalnum() else "|")
+    delimiters = usable_delimiters(separator, encoding) or Delimiters()
     fields = [_CONTROLS.sub("", value) for value in lines[0].split(delimiters.field)]
     kind = fields[8].split(delimiters.component)[0].strip().upper() if len(fields) > 8 else ""
     has_msa = len(lines) > 1 and lines[1].startswith("MSA" + delimiters.field)

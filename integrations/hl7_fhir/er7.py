@@ -232,20 +232,30 @@ def _declared_charset(raw: bytes) -> str:
     return declared.split(repetition)[0].decode("ascii", "replace").strip()
 
 
+def usable_delimiters(separator: str, encoding: str) -> Delimiters | None:
+    """Return the delimiters that MSH-1 and MSH-2 name, missing ones being the usual ones; None when unusable.
+
+    Each must be ASCII punctuation and none may stand twice.
+    """
+    used = encoding[:4] + _DEFAULTS[len(encoding[:4]) :]
+    plain = all("!" <= char <= "~" and not char.isalnum() for char in separator + encoding)
+    if len(separator) != 1 or not 1 <= len(encoding) <= 5 or not plain or len({separator, *used}) != 5:
+        return None
+    return Delimiters(separator, *used)
+
+
 def _delimiters(text: str) -> tuple[Delimiters, tuple[str, ...]]:
     separator = text[3]
     encoding = re.split(r"[\r\n]", text[4:], maxsplit=1)[0].split(separator, 1)[0]
-    if separator.isalnum() or separator in "\r\n ":
-        raise SenderFault("MSH", 1, REQUIRED_FIELD_MISSING, "the field separator cannot be used")
-    if not 1 <= len(encoding) <= 5 or any(char.isalnum() for char in encoding):
-        raise SenderFault("MSH", 2, REQUIRED_FIELD_MISSING, "the encoding characters cannot be used")
-    used = encoding[:4] + _DEFAULTS[len(encoding[:4]) :]
-    if len({separator, *used}) != 5:
-        raise SenderFault("MSH", 2, REQUIRED_FIELD_MISSING, "two of the delimiters are the same character")
+    delimiters = usable_delimiters(separator, encoding)
+    if delimiters is None:
+        raise SenderFault(
+            "MSH", 2, REQUIRED_FIELD_MISSING, "the delimiters in MSH-1 and MSH-2 cannot be used"
+        )
     note = (
         "" if len(encoding) in (4, 5) else "MSH-2 is shorter than four characters; the usual ones were taken"
     )
-    return Delimiters(separator, *used), (note,)
+    return delimiters, (note,)
 
 
 def _segments(text: str, delimiters: Delimiters, codec: str) -> Iterator[Segment]:

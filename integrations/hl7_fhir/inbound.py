@@ -161,7 +161,7 @@ def _order(
         )
     room_code = v2_fields.first_value(scope, paths.room)
     if room_code and room_code not in profile.rooms and action != "cancel":
-        return Held("UNKNOWN_ROOM", room_code, sender)
+        return Held("UNKNOWN_ROOM", room_code[:60], sender)
     planned_at, planned_warning = v2_fields.moment(
         v2_fields.first_value(scope, paths.planned_at), "planned_at", profile
     )
