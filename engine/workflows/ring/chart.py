@@ -1,0 +1,146 @@
+"""The ring's chart: it climbs by time, never ends unanswered by itself, and only a physician who may answers it."""
+
+from statemachine import State, StateChart
+
+from engine.kernel.machine import Facts
+
+
+class RingChart(StateChart[None]):
+    """One request's escalation ladder (DESIGN section 4)."""
+
+    allow_event_without_transition = False
+    catch_errors_as_events = False
+
+    class ring(State.Compound):
+        """From the first page to an answer."""
+
+        unstarted = State(initial=True)
+        ringing_primary = State()
+        ringing_backup = State()
+        ringing_bench = State()
+        escalated = State()
+        answered = State()
+        withdrawn = State()
+
+        start_ring = (
+            unstarted.to(escalated, cond=["nobody_on_any_rung"])
+            | unstarted.to(ringing_primary, cond=["primary_has_people"])
+            | unstarted.to(ringing_backup, cond=["backup_has_people"])
+            | unstarted.to(ringing_bench)
+        )
+        timer_fired = (
+            ringing_primary.to(ringing_backup, cond=["rung_is_due", "backup_has_people"])
+            | ringing_primary.to(ringing_bench, cond=["rung_is_due", "bench_has_people"])
+            | ringing_primary.to(escalated, cond=["rung_is_due"])
+            | ringing_backup.to(ringing_bench, cond=["rung_is_due", "bench_has_people"])
+            | ringing_backup.to(escalated, cond=["rung_is_due"])
+            | ringing_bench.to(escalated, cond=["rung_is_due"])
+        )
+        decline_ring = (
+            ringing_primary.to(
+                ringing_backup, cond=["nobody_left", "backup_has_people"], unless=["not_on_this_ring"]
+            )
+            | ringing_primary.to(
+                ringing_bench, cond=["nobody_left", "bench_has_people"], unless=["not_on_this_ring"]
+            )
+            | ringing_primary.to(escalated, cond=["nobody_left"], unless=["not_on_this_ring"])
+            | ringing_primary.to(None, unless=["not_on_this_ring"])
+            | ringing_backup.to(
+                ringing_bench, cond=["nobody_left", "bench_has_people"], unless=["not_on_this_ring"]
+            )
+            | ringing_backup.to(escalated, cond=["nobody_left"], unless=["not_on_this_ring"])
+            | ringing_backup.to(None, unless=["not_on_this_ring"])
+            | ringing_bench.to(escalated, cond=["nobody_left"], unless=["not_on_this_ring"])
+            | ringing_bench.to(None, unless=["not_on_this_ring"])
+            | escalated.to(None, unless=["not_on_this_ring"])
+        )
+        answer_ring = (
+            ringing_primary.to(
+                answered, unless=["not_on_this_ring", "physician_unlicensed", "physician_in_reaction"]
+            )
+            | ringing_backup.to(
+                answered, unless=["not_on_this_ring", "physician_unlicensed", "physician_in_reaction"]
+            )
+            | ringing_bench.to(
+                answered, unless=["not_on_this_ring", "physician_unlicensed", "physician_in_reaction"]
+            )
+            | escalated.to(answered, unless=["physician_unlicensed", "physician_in_reaction"])
+        )
+        withdraw_ring = (
+            ringing_primary.to(withdrawn)
+            | ringing_backup.to(withdrawn)
+            | ringing_bench.to(withdrawn)
+            | escalated.to(withdrawn)
+        )
+
+    record_page_sent = ring.to(None)
+    record_page_failed = ring.to(None)
+    timer_fired = ring.to(None)
+
+
+def nobody_on_any_rung(f: Facts) -> bool:
+    """Route: the ladder is empty, so the named human rings at once."""
+    return not any(rung.people for rung in f.command.ladder)
+
+
+def primary_has_people(f: Facts) -> bool:
+    """Route: somebody is on the first rung."""
+    return _people(f, 0)
+
+
+def backup_has_people(f: Facts) -> bool:
+    """Route: somebody is on the second rung."""
+    return _people(f, 1)
+
+
+def bench_has_people(f: Facts) -> bool:
+    """Route: somebody is on the third rung."""
+    return _people(f, 2)
+
+
+def rung_is_due(f: Facts) -> bool:
+    """Route: the timer is the rung's."""
+    return bool(f.command.name == "rung")
+
+
+def nobody_left(f: Facts) -> bool:
+    """Route: the one who declines is the last who was rung."""
+    return all(person.person_id == f.context.actor.person_id for person in f.state.ringing())
+
+
+def not_on_this_ring(f: Facts) -> bool:
+    """You are not on this ring; it is other physicians' turn."""
+    return all(person.person_id != f.context.actor.person_id for person in f.state.ringing())
+
+
+def physician_unlicensed(f: Facts) -> bool:
+    """The physician holds no valid licence for this site's state; another physician must answer."""
+    evidence = f.command.evidence
+    return evidence is None or bool(evidence.problems)
+
+
+def physician_in_reaction(f: Facts) -> bool:
+    """The physician is treating a reaction elsewhere; another physician must answer."""
+    evidence = f.command.evidence
+    return evidence is not None and evidence.in_reaction_elsewhere
+
+
+def _people(f: Facts, rung: int) -> bool:
+    ladder = getattr(f.command, "ladder", None) or f.state.ladder
+    return rung < len(ladder) and bool(ladder[rung].people)
+
+
+GUARDS = {
+    guard.__name__: guard
+    for guard in (
+        nobody_on_any_rung,
+        primary_has_people,
+        backup_has_people,
+        bench_has_people,
+        rung_is_due,
+        nobody_left,
+        not_on_this_ring,
+        physician_unlicensed,
+        physician_in_reaction,
+    )
+}
