@@ -1,5 +1,6 @@
 """The node as a process: how it starts, who may command it, and how it ends."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from attend.v1 import media_node_pb2 as pb
 from attend.v1.media_node_pb2_grpc import MediaNodeServiceStub
 
 from media import wire
+from media.peer import SyntheticPeer
 
 TOKEN = "a-token-for-a-test"
 
@@ -60,6 +62,38 @@ def test_it_ends_cleanly_on_sigterm() -> None:
     process.send_signal(signal.SIGTERM)
 
     code, took, errors = ended(process)
+
+    assert (0, "") == (code, errors)
+    assert took < 2
+
+
+async def test_it_ends_cleanly_in_the_middle_of_a_call() -> None:
+    """SIGTERM while two peers send: decoder and encoder threads do not hold the end up."""
+    process = started()
+    line = ready(process)
+    metadata = ((wire.TOKEN_KEY, TOKEN),)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{line['control_port']}") as channel:
+        stub: Any = MediaNodeServiceStub(channel)
+        await stub.OpenCall(
+            pb.OpenCallRequest(call_id="c", required_participants=["a", "b"]), metadata=metadata, timeout=5
+        )
+
+        async def join(name: str) -> SyntheticPeer:
+            async def exchange(offer_sdp: str) -> str:
+                request = pb.AddLegRequest(call_id="c", leg_id=name, participant=name, offer_sdp=offer_sdp)
+                response: pb.AddLegResponse = await stub.AddLeg(request, metadata=metadata, timeout=5)
+                return response.answer_sdp
+
+            peer = SyntheticPeer()
+            await peer.join(exchange)
+            return peer
+
+        peers = [await join("a"), await join("b")]
+        async with asyncio.timeout(10):
+            await peers[0].picture_until(lambda luma: luma > 60)
+        process.send_signal(signal.SIGTERM)
+        code, took, errors = await asyncio.to_thread(ended, process)
+        await asyncio.gather(*(peer.leave() for peer in peers))
 
     assert (0, "") == (code, errors)
     assert took < 2
