@@ -1,0 +1,195 @@
+"""What a reaction's events write into the record: its course, each directed step and each drug, with who and when."""
+
+from typing import Any
+
+from engine.kernel.events import Event, Recorded
+from engine.reactions import events as e
+from engine.records.book import Book, plain
+from engine.records.fold_session import Change
+from engine.workflows.session import events as session
+
+
+def _reported(b: Book, r: Recorded, v: session.ReactionReported) -> None:
+    b.memory.setdefault("reactions", []).append(v.reaction_id)
+    reported = {"at": r.at, "by": r.actor.person_id, "alerted": v.alerted or None}
+    b.under("reaction.reported", v.reaction_id, reported, r.id)
+    b.under("reaction.onset_at", v.reaction_id, v.onset_at, r.id)
+
+
+def _opened(b: Book, r: Recorded, v: e.ReactionOpened) -> None:
+    b.under("reaction.pack", r.stream.id, {"pack_id": v.pack_id, "pack_hash": v.pack_hash}, r.id)
+
+
+def _signs(b: Book, r: Recorded, v: e.SignsRecorded) -> None:
+    before = b.values.get("reaction.signs", {}).get(r.stream.id, [])
+    b.under("reaction.signs", r.stream.id, [*before, {"at": r.at, "signs": list(v.signs)}], r.id)
+
+
+def _vitals(b: Book, r: Recorded, v: e.VitalsRecorded) -> None:
+    before = b.values.get("reaction.vitals", {}).get(r.stream.id, [])
+    b.under("reaction.vitals", r.stream.id, [*before, v.vitals], r.id)
+
+
+def _weighed(b: Book, r: Recorded, v: e.PatientWeightRecorded) -> None:
+    b.put("patient.weight_kg", v.weight_kg, r.id)
+    b.put("patient.weight_method", v.method, r.id)
+
+
+def _suggested(b: Book, r: Recorded, v: e.SeveritySuggested) -> None:
+    entry = {"at": r.at, "severity": v.severity, "rules": list(v.rules), "reasons": list(v.reasons)}
+    b.under("reaction.suggested_severity", r.stream.id, entry, r.id)
+
+
+def _directed(b: Book, r: Recorded) -> None:
+    if r.stream.id not in b.values.get("reaction.first_directive_at", {}):
+        b.under("reaction.first_directive_at", r.stream.id, r.at, r.id)
+
+
+def _graded(b: Book, r: Recorded, v: e.ReactionGraded) -> None:
+    key = r.stream.id
+    b.under("reaction.severity", key, v.severity, r.id)
+    b.under("reaction.presentation", key, v.presentation, r.id)
+    worst = b.memory.setdefault("worst", {})
+    if key not in worst or v.severity.rank > worst[key].rank:
+        worst[key] = v.severity
+        b.under("reaction.worst_severity", key, v.severity, r.id)
+    before = b.values.get("reaction.grades", {}).get(key, [])
+    grade = {"at": r.at, "by": r.actor.person_id, **plain(v)}
+    b.under("reaction.grades", key, [*before, grade], r.id)
+    _directed(b, r)
+
+
+def _protocol(b: Book, r: Recorded, v: e.ProtocolResolved) -> None:
+    offers = b.memory.setdefault("offers", {})
+    offers.update({(r.stream.id, step.step_id): step for step in v.steps})
+    b.under("reaction.pack", r.stream.id, {"pack_id": v.pack_id, "pack_hash": v.pack_hash}, r.id)
+    for step_id in v.superseded:
+        entry = b.memory.get("current", {}).get((r.stream.id, step_id))
+        if entry is not None and entry["done_at"] is None:
+            entry["superseded_at"] = plain(r.at)
+            b.source("interventions.directed", r.id)
+
+
+def _entry(b: Book, r: Recorded, step_id: str, number: int) -> dict[str, Any]:
+    """Begin an intervention: one order of one step, or one step done without an order."""
+    offer = b.memory.get("offers", {}).get((r.stream.id, step_id))
+    entry = b.add(
+        "interventions.directed",
+        {
+            "reaction_id": r.stream.id,
+            "step_id": step_id,
+            "order_number": number,
+            "text": offer.text if offer else None,
+            "kind": offer.kind if offer else None,
+            "citation": offer.citation if offer else None,
+            "evidence": offer.evidence if offer else None,
+            "ordered_by": None,
+            "ordered_at": None,
+            "order": None,
+            "overrides": [],
+            "override_reason": None,
+            "read_back_by": None,
+            "read_back_at": None,
+            "done_by": None,
+            "done_at": None,
+            "refused_by": None,
+            "refused_at": None,
+            "refused_reason": None,
+            "superseded_at": None,
+        },
+        r.id,
+    )
+    b.memory.setdefault("current", {})[(r.stream.id, step_id)] = entry
+    return entry
+
+
+def _current(b: Book, r: Recorded, step_id: str) -> dict[str, Any]:
+    """Return the step's present intervention; begin one when nothing was ordered."""
+    found: dict[str, Any] | None = b.memory.get("current", {}).get((r.stream.id, step_id))
+    b.source("interventions.directed", r.id)
+    return found if found is not None else _entry(b, r, step_id, 0)
+
+
+def _ordered(b: Book, r: Recorded, v: e.StepOrdered) -> None:
+    entry = _entry(b, r, v.step_id, v.order_number)
+    entry.update(ordered_by=r.actor.person_id, ordered_at=plain(r.at))
+    entry["overrides"] = list(v.overrides)
+    entry["override_reason"] = v.override_reason or None
+    if v.order is not None:
+        entry["order"] = plain(v.order)
+        entry["citation"], entry["evidence"] = v.order.citation, v.order.evidence
+    if v.overrides:
+        past = {"at": r.at, "by": r.actor.person_id, "reaction_id": r.stream.id, "step_id": v.step_id}
+        past = {**past, "guards": list(v.overrides), "reason": v.override_reason}
+        b.add("exceptions.overrides", past, r.id)
+    _directed(b, r)
+
+
+def _read_back(b: Book, r: Recorded, v: e.StepReadBack) -> None:
+    _current(b, r, v.step_id).update(read_back_by=r.actor.person_id, read_back_at=plain(r.at))
+
+
+def _done(b: Book, r: Recorded, v: e.StepDone) -> None:
+    _current(b, r, v.step_id).update(done_by=r.actor.person_id, done_at=plain(r.at))
+
+
+def _refused(b: Book, r: Recorded, v: e.StepRefused) -> None:
+    found = _current(b, r, v.step_id)
+    found.update(refused_by=r.actor.person_id, refused_at=plain(r.at), refused_reason=v.reason)
+
+
+def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
+    """A drug that went in, beside the order it answers if there was one."""
+    order = (b.memory.get("current", {}).get((r.stream.id, v.medication.step_id)) or {}).get("order") or {}
+    drug = {
+        "reaction_id": r.stream.id,
+        **plain(v.medication),
+        "recorded_by": r.actor.person_id,
+        "amount_text": order.get("amount_text"),
+        "formula": order.get("formula"),
+        "citation": order.get("citation"),
+        "evidence": order.get("evidence"),
+        "ordered": bool(order),
+        "beyond": list(v.beyond),
+    }
+    b.add("interventions.medications", drug, r.id)
+    if v.beyond:
+        past = {"at": r.at, "drug": v.medication.drug, "reaction_id": r.stream.id, "caps": list(v.beyond)}
+        b.add("exceptions.beyond_caps", past, r.id)
+
+
+def _called(b: Book, r: Recorded, v: e.EmergencyCalled) -> None:
+    if r.stream.id not in b.values.get("reaction.emergency_call", {}):
+        call = {"called_at": v.called_at, "service": v.service, "recorded_by": r.actor.person_id}
+        b.under("reaction.emergency_call", r.stream.id, call, r.id)
+
+
+def _disposed(b: Book, r: Recorded, v: e.ReactionDisposed) -> None:
+    entry = {"at": r.at, "by": r.actor.person_id, "disposition": v.disposition, "reason": v.reason or None}
+    b.under("reaction.disposition", r.stream.id, entry, r.id)
+
+
+def _documented(b: Book, r: Recorded, v: e.ReactionDocumented) -> None:
+    stated = {"allergy_documented": v.allergy_documented, "instructions_given": v.instructions_given}
+    b.under("reaction.documentation", r.stream.id, stated, r.id)
+
+
+REACTION: dict[type[Event], Change] = {
+    session.ReactionReported: _reported,
+    e.ReactionOpened: _opened,
+    e.SignsRecorded: _signs,
+    e.VitalsRecorded: _vitals,
+    e.PatientWeightRecorded: _weighed,
+    e.SeveritySuggested: _suggested,
+    e.ReactionGraded: _graded,
+    e.ProtocolResolved: _protocol,
+    e.StepOrdered: _ordered,
+    e.StepReadBack: _read_back,
+    e.StepDone: _done,
+    e.StepRefused: _refused,
+    e.MedicationGiven: _given,
+    e.EmergencyCalled: _called,
+    e.ReactionResolved: lambda b, r, v: b.under("reaction.resolved_at", r.stream.id, r.at, r.id),
+    e.ReactionDisposed: _disposed,
+    e.ReactionDocumented: _documented,
+}
