@@ -10,10 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from integrations.hl7_fhir import charset
-from integrations.hl7_fhir.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, SenderFault
+from integrations.hl7_fhir.faults import DATA_TYPE, REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, SenderFault
 
 NULL = '""'
 """HL7's explicit null: the sender says that the value is to be deleted."""
+
+MAX_SEGMENTS = 100_000
+"""More segments than this in one message are refused."""
+
+MAX_REPETITIONS = 200
+"""More repetitions than this of a field that is asked for are refused."""
 
 _LINE = re.compile(r"\r\n|\r|\n")
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -75,10 +81,12 @@ class Segment:
         return parts[field] if 0 < field < len(parts) else ""
 
     def pieces(self, field: int) -> tuple[Piece, ...]:
-        """Return every repetition of a field; none when it is empty or null."""
+        """Return every repetition of a field, none when empty or null. Raises SenderFault past MAX_REPETITIONS."""
         raw = self.raw(field)
         if raw in ("", NULL):
             return ()
+        if raw.count(self.delimiters.repetition) >= MAX_REPETITIONS:
+            raise SenderFault(self.name, field, DATA_TYPE, f"more repetitions than {MAX_REPETITIONS}")
         return tuple(
             Piece(part, self.delimiters, self.codec) for part in raw.split(self.delimiters.repetition)
         )
@@ -264,7 +272,9 @@ def _segments(text: str, delimiters: Delimiters, codec: str) -> Iterator[Segment
         begun = line.lstrip(" \t\x0b")
         if _NAME.match(begun) and begun[3:4] in ("", delimiters.field):
             lines.append([begun])
-        elif line.strip():
+            if len(lines) > MAX_SEGMENTS:
+                raise SenderFault("MSH", None, SEGMENT_SEQUENCE, f"more segments than {MAX_SEGMENTS}")
+        elif begun:
             lines[-1].append(line)
     counts: dict[str, int] = {}
     for parts in lines:

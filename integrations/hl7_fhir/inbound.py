@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from integrations.hl7_fhir import er7, v2_fields
 from integrations.hl7_fhir.er7 import Message, Segment
-from integrations.hl7_fhir.faults import REQUIRED_FIELD_MISSING, SenderFault
+from integrations.hl7_fhir.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, SenderFault
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
     Coded,
@@ -43,6 +43,9 @@ _ORDER_ACTIONS: Final[dict[str, Literal["schedule", "amend", "cancel"]]] = {
 _ORDER_TYPES: Final = (("ORM", "O01"), ("OMI", "O23"))
 _CANCELLED: Final = ("CA", "DC")
 _PERFORMED: Final = ("IP", "CM", "A")
+MAX_SEGMENTS: Final = 5_000
+"""More segments than this in an order or a patient message are refused (other types are only stored)."""
+
 _BEFORE_ORDERS: Final = ("MSH", "PID", "PD1", "PV1", "PV2", "IN1", "IN2", "IN3", "GT1", "AL1")
 
 
@@ -63,9 +66,12 @@ def translate(raw: bytes, profile: Profile) -> Translation:
     sender = v2_fields.sender(message)
     kind, trigger = _type(message)
     name = f"{kind}^{trigger}" if trigger else kind
+    used = (kind, trigger) in _ORDER_TYPES or (kind == "ADT" and trigger in _PATIENT_ACTIONS)
+    if used and len(message.segments) > MAX_SEGMENTS:
+        raise SenderFault("MSH", None, SEGMENT_SEQUENCE, f"more segments than {MAX_SEGMENTS}")
     if (kind, trigger) in _ORDER_TYPES:
         meanings = _orders(message, name, sender, profile)
-    elif kind == "ADT" and trigger in _PATIENT_ACTIONS:
+    elif used:
         meanings = (_patient(message, trigger, sender, profile),)
     else:
         meanings = (Unused(name, "this type of message is not used here", sender),)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.kernel.errors import Invalid
-from integrations.hl7_fhir import ack
+from integrations.hl7_fhir import ack, er7
 from integrations.hl7_fhir.faults import SenderFault
-from integrations.hl7_fhir.inbound import translate
+from integrations.hl7_fhir.inbound import MAX_SEGMENTS, translate
 from integrations.hl7_fhir.profile import Profile, parse_profile
 from integrations.hl7_fhir.values import (
     Allergies,
@@ -324,3 +324,17 @@ def test_a_profile_with_a_mistake_is_refused(before: str, after: str, field: str
         parse_profile(DEMO_TEXT.replace(before, after, 1))
 
     assert caught.value.field == field
+
+
+def test_segments_and_repetitions_at_the_limit_and_one_past_it(demo: Profile) -> None:
+    """A message of exactly the limits is read; one segment or repetition more is refused with the limit named."""
+    raw = sample("adt_a04.hl7")
+    full = raw + b"NTE|\r" * (MAX_SEGMENTS - raw.count(b"\r"))
+    repeated = raw.replace(b"DEMO1001^^^DEMO^MR", b"DEMO1001^^^DEMO^MR" + b"~X" * (er7.MAX_REPETITIONS - 1))
+
+    assert isinstance(only(full, demo), PatientMessage)
+    assert isinstance(only(repeated, demo), PatientMessage)
+    for past in (full + b"NTE|\r", repeated.replace(b"~X", b"~X~X", 1)):
+        with pytest.raises(SenderFault) as caught:
+            translate(past, demo)
+        assert "more" in caught.value.why
