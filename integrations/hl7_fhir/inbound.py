@@ -6,6 +6,7 @@ our own maps is Held, with the code named. Nothing is skipped: every order in a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, Literal
 
 from integrations.hl7_fhir import er7, v2_fields
@@ -144,16 +145,14 @@ def _order(
     action = _action(scope, sender)
     if isinstance(action, Held | Unused):
         return action
-    warnings = list(patient_warnings)
     paths = profile.order
     numbers = {
         number: v2_fields.first_value(scope, getattr(paths, number))
         for number in ("placer", "filler", "accession", "study_instance_uid")
     }
     if not any(numbers.values()):
-        return Held(
-            "NO_ORDER_NUMBER", "no accession, placer, filler or study UID where the profile looks", sender
-        )
+        why = "no accession, placer, filler or study UID where the profile looks"
+        return Held("NO_ORDER_NUMBER", why, sender)
     procedure = _procedure(scope, sender, profile, needed=action != "cancel")
     if isinstance(procedure, Held):
         return procedure
@@ -161,24 +160,17 @@ def _order(
     if contrast == "none" and action == "schedule":
         return Unused(name, f"procedure {coded.code} is mapped as without contrast", sender)
     sent_modality = v2_fields.first_value(scope, paths.modality).upper()
-    if modality and sent_modality and sent_modality != modality:
-        return Held(
-            "MODALITY_DIFFERS", f"{coded.code} is mapped to {modality}, the message says otherwise", sender
-        )
     room_code = v2_fields.first_value(scope, paths.room)
-    if room_code and room_code not in profile.rooms and action != "cancel":
-        return Held("UNKNOWN_ROOM", room_code[:60], sender)
-    planned_at, planned_warning = v2_fields.moment(
+    if action != "cancel":
+        if sent_modality and sent_modality != modality:
+            why = f"{coded.code} is mapped to {modality}, the message says otherwise"
+            return Held("MODALITY_DIFFERS", why, sender)
+        if room_code and room_code not in profile.rooms:
+            return Held("UNKNOWN_ROOM", room_code[:60], sender)
+    planned_at, time_warning = v2_fields.moment(
         v2_fields.first_value(scope, paths.planned_at), "planned_at", profile
     )
-    seen = profile.observations
-    weight, weight_warning = v2_fields.measured(
-        scope, "weight", seen.weight, seen.weight_texts, v2_fields.WEIGHT_UNITS
-    )
-    height, height_warning = v2_fields.measured(
-        scope, "height", seen.height, seen.height_texts, v2_fields.LENGTH_UNITS
-    )
-    warnings += [text for text in (planned_warning, weight_warning, height_warning) if text]
+    weight, height, warnings = _measures(scope, profile)
     return OrderMessage(
         action=action,
         sender=sender,
@@ -194,8 +186,22 @@ def _order(
         allergies=v2_fields.allergies(message, profile),
         weight_kg=weight,
         height_cm=height,
-        warnings=tuple(warnings),
+        warnings=tuple(text for text in (*patient_warnings, time_warning, *warnings) if text),
     )
+
+
+def _measures(
+    scope: Sequence[Segment], profile: Profile
+) -> tuple[Decimal | None, Decimal | None, tuple[str, str]]:
+    """Read weight in kg and height in cm, with the warning of each."""
+    seen = profile.observations
+    weight, weight_warning = v2_fields.measured(
+        scope, "weight", seen.weight, seen.weight_texts, v2_fields.WEIGHT_UNITS
+    )
+    height, height_warning = v2_fields.measured(
+        scope, "height", seen.height, seen.height_texts, v2_fields.LENGTH_UNITS
+    )
+    return weight, height, (weight_warning, height_warning)
 
 
 def _action(
