@@ -44,7 +44,8 @@ def _disengage(s: CoverageState, m: c.DisengageCoverage, x: Context) -> Iterator
 
 
 def _enter(s: CoverageState, m: c.EnterReaction, x: Context) -> Iterator[Event]:
-    if s.reaction_session != m.session_id:
+    """A window that is not held has nothing to debit."""
+    if {"held", "engaged", "in_reaction"} & set(s.phases) and s.reaction_session != m.session_id:
         others = tuple(session for session in s.sessions if session != m.session_id)
         yield e.ReactionEntered(physician_id=s.physician_id, session_id=m.session_id, released=others)
 
