@@ -1,1 +1,31 @@
 """Floor 2: one file, one sentence, one function: an event here becomes a command there."""
+
+from engine.policies.answer_to_assignment import answer_to_assignment
+from engine.policies.assignment_evaluates_rules import assignment_evaluates_rules
+from engine.policies.attested_to_seal import attested_to_seal
+from engine.policies.cancel_to_withdraw import cancel_to_withdraw
+from engine.policies.coverage_lapse_to_session import coverage_lapse_to_session
+from engine.policies.end_disengages import end_disengages
+from engine.policies.hand_off_moves_coverage import hand_off_moves_coverage
+from engine.policies.late_reaction_reopens import late_reaction_reopens
+from engine.policies.reaction_closes import reaction_closes
+from engine.policies.reaction_debits import reaction_debits
+from engine.policies.reaction_opens import reaction_opens
+from engine.policies.request_to_ring import request_to_ring
+from engine.policies.sealed_to_delivery import sealed_to_delivery
+
+POLICIES = (
+    request_to_ring,
+    answer_to_assignment,
+    cancel_to_withdraw,
+    reaction_opens,
+    reaction_debits,
+    reaction_closes,
+    coverage_lapse_to_session,
+    hand_off_moves_coverage,
+    end_disengages,
+    assignment_evaluates_rules,
+    attested_to_seal,
+    sealed_to_delivery,
+    late_reaction_reopens,
+)

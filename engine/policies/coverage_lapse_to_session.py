@@ -1,0 +1,24 @@
+"""A window that lapses or is debited takes its physician from the sessions it held."""
+
+from collections.abc import Iterator
+
+from engine.kernel.commands import Request
+from engine.kernel.events import Recorded
+from engine.policies.ask import ask
+from engine.policies.view import View
+from engine.workflows.coverage.events import CoverageLapsed, ReactionEntered
+from engine.workflows.session.commands import ReportPhysicianAway
+
+
+def coverage_lapse_to_session(recorded: Recorded, view: View) -> Iterator[Request]:
+    """A window that lapses or is debited takes its physician from the sessions it held."""
+    event = recorded.event
+    if isinstance(event, CoverageLapsed):
+        lost, cause = event.sessions, "lease_lapsed"
+    elif isinstance(event, ReactionEntered):
+        lost, cause = event.released, "in_reaction_elsewhere"
+    else:
+        return
+    for session_id in lost:
+        away = ReportPhysicianAway(physician_id=event.physician_id, cause=cause)
+        yield ask("coverage_lapse_to_session", "session", session_id, away, session_id)

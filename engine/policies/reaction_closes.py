@@ -1,0 +1,23 @@
+"""A reaction that was disposed of is closed in its session and gives the physician back."""
+
+from collections.abc import Iterator
+
+from engine.kernel.commands import Request
+from engine.kernel.events import Recorded
+from engine.policies.ask import ask
+from engine.policies.view import View
+from engine.reactions.events import ReactionDisposed
+from engine.workflows.coverage.commands import LeaveReaction
+from engine.workflows.session.commands import ReportReactionClosed
+
+
+def reaction_closes(recorded: Recorded, view: View) -> Iterator[Request]:
+    """A reaction that was disposed of is closed in its session and gives the physician back."""
+    event = recorded.event
+    if isinstance(event, ReactionDisposed):
+        closed = ReportReactionClosed(reaction_id=recorded.stream.id)
+        yield ask("reaction_closes", "session", event.session_id, closed)
+        physician = view.session(event.session_id).physician
+        coverage_id = view.coverage_of(physician.person_id) if physician else ""
+        if coverage_id:
+            yield ask("reaction_closes", "coverage", coverage_id, LeaveReaction(session_id=event.session_id))

@@ -1,0 +1,23 @@
+"""What a policy may look up: values already folded, by name. A policy holds nothing itself."""
+
+from typing import Any, Protocol
+
+
+class View(Protocol):
+    """Read-only lookups, answered from what the corridor has folded so far."""
+
+    def session(self, session_id: str) -> Any:
+        """Return a session's state (version 0 when there is none)."""
+        ...
+
+    def rings_of(self, session_id: str) -> tuple[str, ...]:
+        """Return the ids of a session's rings that still ring."""
+        ...
+
+    def coverage_of(self, physician_id: str) -> str:
+        """Return the id of the physician's live coverage window; empty when there is none."""
+        ...
+
+    def destinations(self, site_id: str) -> tuple[tuple[str, str], ...]:
+        """Return (kind, destination) of every write-back that the site is configured for."""
+        ...
