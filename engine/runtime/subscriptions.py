@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 Reader = Callable[[Recorded], Awaitable[None]]
 Policy = Callable[[Recorded, Any], Iterable[Request]]
+ViewOf = Callable[[Recorded], Awaitable[Any]]
 
 PASSING = (Conflict, Overloaded, Unavailable)
 
@@ -79,17 +80,20 @@ class Subscription:
 class PolicyRunner:
     """The subscription that turns events into commands elsewhere."""
 
-    def __init__(self, policies: Sequence[Policy], executor: Executor, view: Any) -> None:
+    def __init__(self, policies: Sequence[Policy], executor: Executor, view_of: ViewOf) -> None:
         self._policies = tuple(policies)
         self._executor = executor
-        self._view = view
+        self._view_of = view_of
         self.refused: list[str] = []
         self.subscription = Subscription("policies", executor, self._apply)
 
     async def _apply(self, recorded: Recorded) -> None:
-        """Run every policy on one event. A refusal is kept in `refused` (bounded) and stops no other policy."""
+        """Run every policy on one event of a session. A refusal is kept (bounded) and stops no other policy."""
+        if not recorded.correlation:
+            return
+        view = await self._view_of(recorded)
         for policy in self._policies:
-            for number, request in enumerate(policy(recorded, self._view)):
+            for number, request in enumerate(policy(recorded, view)):
                 try:
                     await self._executor.execute(_named(request, policy, recorded, number))
                 except PASSING:
