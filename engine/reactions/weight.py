@@ -1,0 +1,66 @@
+"""Kilograms or pounds: a weight is read twice before a dose rests on it, because an error is 2.2 times the dose.
+
+Tolerances are rows of the pack; nothing here knows what a patient of an age should weigh, as no source row says it.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engine.kernel.quantities import LB_PER_KG, kg_from_lb
+from engine.reactions.dose import plain
+from engine.reactions.pack import Pack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightProblem:
+    """Why a weight needs a second look; `reason` is a word, `sentence` for the room."""
+
+    reason: str
+    sentence: str
+
+
+def weight_problem(
+    pack: Pack,
+    weight_kg: Decimal,
+    *,
+    stated_lb: Decimal | None = None,
+    other_kg: Decimal | None = None,
+) -> WeightProblem | None:
+    """Compare a weight in kg with the same one stated in pounds and with another record of this patient.
+
+    `other_kg` comes from the order or an earlier entry. Returns None when nothing speaks against the weight.
+    """
+    if stated_lb is not None:
+        expected = stated_lb / LB_PER_KG
+        tolerance = expected * pack.value("weight_agreement_percent") / 100
+        if abs(weight_kg - expected) > tolerance:
+            return WeightProblem(
+                reason="WEIGHT_UNITS_DISAGREE",
+                sentence=f"{plain(stated_lb)} lb is {plain(kg_from_lb(stated_lb))} kg, "
+                f"not {plain(weight_kg)} kg: weigh again or correct one of them.",
+            )
+    if other_kg:
+        window = pack.value("pounds_ratio_window_percent") / 100
+        if _about(weight_kg / other_kg, LB_PER_KG, window):
+            return WeightProblem(
+                reason="POUNDS_AS_KILOGRAMS",
+                sentence=f"{plain(weight_kg)} kg is 2.2 times the {plain(other_kg)} kg known before: "
+                "was it read in pounds?",
+            )
+        if _about(other_kg / weight_kg, LB_PER_KG, window):
+            return WeightProblem(
+                reason="KILOGRAMS_AS_POUNDS",
+                sentence=f"{plain(weight_kg)} kg is less than half of the {plain(other_kg)} kg known before: "
+                "was one of them in pounds?",
+            )
+    return None
+
+
+def both_readings(weight: Decimal) -> str:
+    """Say what a number means in either unit, to be confirmed aloud: "44 kg is 97 lb; 44 lb would be 20 kg"."""
+    pounds = (weight * LB_PER_KG).quantize(Decimal(1))
+    return f"{plain(weight)} kg is {plain(pounds)} lb; {plain(weight)} lb would be {plain(kg_from_lb(weight))} kg"
+
+
+def _about(ratio: Decimal, target: Decimal, window: Decimal) -> bool:
+    return abs(ratio - target) <= target * window
