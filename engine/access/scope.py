@@ -6,6 +6,7 @@ one that was never made.
 
 from typing import Any
 
+from engine.access.table import OVERSIGHT
 from engine.access.tokens import Principal
 from engine.kernel.commands import Command
 from engine.kernel.errors import Forbidden, Missing
@@ -26,8 +27,7 @@ def authorize(principal: Principal | None, machine: Machine, state: Any, command
     if state.version == 0 and not type(command).creates:
         raise Missing(f"there is no such {machine.name}")
     within(principal, machine.name, state if state.version else command, stream_id=_own_id(state))
-    site = getattr(command, "site_id", "")
-    if site and not principal.covers(site):
+    if not all(principal.covers(site) for site in sites_of(command)):
         raise Forbidden("your sign-in does not cover this site")
 
 
@@ -46,10 +46,11 @@ def within(principal: Principal, what: str, holder: Any, *, stream_id: str = "")
 
 def sites_of(holder: Any) -> frozenset[str]:
     """Return the sites a state or command belongs to; empty when it belongs to the organization as a whole."""
-    site = getattr(holder, "site_id", "")
     rooms = getattr(holder, "rooms", ())
-    values = rooms.values() if hasattr(rooms, "values") else rooms
-    return frozenset({site} if site else {room.site_id for room in values if hasattr(room, "site_id")})
+    if isinstance(rooms, tuple) and rooms:
+        return frozenset(room.site_id for room in rooms)
+    site = getattr(holder, "site_id", "")
+    return frozenset({site}) if site else frozenset()
 
 
 def sees(principal: Principal, holder: Any, *, stream_id: str = "") -> bool:
@@ -59,6 +60,13 @@ def sees(principal: Principal, holder: Any, *, stream_id: str = "") -> bool:
     except (Missing, Forbidden):
         return False
     return True
+
+
+def sees_stream(principal: Principal, machine: str, state: Any) -> bool:
+    """Return whether the person may watch a stream: who read patient data is for oversight only."""
+    if machine == "disclosure" and principal.role not in OVERSIGHT:
+        return False
+    return sees(principal, state)
 
 
 def _own_id(state: Any) -> str:

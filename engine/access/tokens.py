@@ -106,10 +106,17 @@ class TokenVerifier:
                 self._cache.popitem(last=False)
         else:
             self._cache.move_to_end(token)
-        if self._clock.now() >= principal.expires_at:
-            self._cache.pop(token, None)
-            raise Unauthenticated("the sign-in has expired; sign in again")
+        try:
+            self.still_valid(principal)
+        except Unauthenticated:
+            del self._cache[token]
+            raise
         return principal
+
+    def still_valid(self, principal: Principal) -> None:
+        """Raise Unauthenticated once the sign-in has expired: asked again and again by long calls."""
+        if self._clock.now() >= principal.expires_at:
+            raise Unauthenticated("the sign-in has expired; sign in again")
 
     def _read(self, token: str) -> Principal:
         if len(token) > MAX_TOKEN_CHARACTERS:

@@ -1,0 +1,157 @@
+"""The reading RPCs: one thing, or a page of things, of the caller's organization and sites."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from attend.v1 import records_pb2, sessions_pb2
+from google.protobuf.message import Message
+
+from engine.access.scope import sees, sites_of, within
+from engine.access.tokens import Principal
+from engine.kernel.errors import Missing
+from engine.kernel.ids import Stream, parse_id
+from engine.services.contract import MACHINES, Rpc
+from engine.services.disclosure import disclose
+from engine.services.ports import MissingItem, Ports
+from engine.services.readiness import readiness_of
+from engine.services.views import view
+
+_GETS = (
+    ("RingService", "GetRing", "ring"),
+    ("CoverageService", "GetCoverage", "coverage"),
+    ("ReactionService", "GetReaction", "reaction"),
+    ("DeliveryService", "GetDelivery", "delivery"),
+    ("MessageService", "GetMessage", "message"),
+    ("DirectoryService", "GetDirectory", "directory"),
+)
+_LISTS = (
+    ("SessionService", "ListSessions", "session"),
+    ("RingService", "ListRings", "ring"),
+    ("CoverageService", "ListCoverage", "coverage"),
+    ("DeliveryService", "ListDeliveries", "delivery"),
+    ("MessageService", "ListMessages", "message"),
+)
+DEFAULT_PAGE = 50
+SCAN_PAGE = 200
+
+Unary = Callable[[Any, Principal], Awaitable[Message]]
+
+
+class Reads:
+    """Handlers of the reading RPCs, by `Service/Rpc`."""
+
+    def __init__(self, ports: Ports, offered: Iterable[Rpc]) -> None:
+        self._ports = ports
+        self._responses = {rpc.method: rpc.response for rpc in offered}
+        self.handlers: dict[str, Unary] = {
+            "SessionService/GetSession": self._get_session,
+            "SessionService/GetReadiness": self._get_readiness,
+            "RecordService/GetRecord": self._get_record,
+            **{f"{service}/{rpc}": self._get(service, rpc, machine) for service, rpc, machine in _GETS},
+            **{f"{service}/{rpc}": self._list(rpc, machine) for service, rpc, machine in _LISTS},
+            "RecordService/ListWorklist": self._list_worklist,
+        }
+
+    async def existing(self, machine: str, identifier: str, principal: Principal) -> Any:
+        """Return the state of something that exists and that the caller may see. Raises Missing or Forbidden."""
+        state = await self._ports.executor.state(Stream(machine, parse_id(f"{machine}_id", identifier)))
+        if state.version == 0:
+            raise Missing(f"there is no such {machine}")
+        within(principal, machine, state)
+        return state
+
+    async def visible(
+        self, machine: str, after: str, site_id: str, principal: Principal
+    ) -> AsyncGenerator[tuple[str, Any], None]:
+        """Yield (id, state) of a machine's streams after an id that the caller may see, in id order."""
+        while True:
+            page = await self._ports.executor.store.streams(machine, after, SCAN_PAGE)
+            for stream in page:
+                state = await self._ports.executor.state(stream)
+                if sees(principal, state) and (not site_id or site_id in sites_of(state)):
+                    yield stream.id, state
+            if len(page) < SCAN_PAGE:
+                return
+            after = page[-1].id
+
+    async def _get_session(self, message: Any, principal: Principal) -> Message:
+        session = await self.existing("session", message.session_id, principal)
+        if message.include_identity:
+            await disclose(self._ports, principal, session, message.purpose, "identity")
+        shown: Any = view("session", session, identity=message.include_identity)
+        return sessions_pb2.GetSessionResponse(session=shown)
+
+    def _get(self, service: str, rpc: str, machine: str) -> Unary:
+        """Return the handler that reads one thing of a machine by its stream id."""
+        _, stream_field = MACHINES[service]
+        respond: Any = self._responses[rpc]
+
+        async def get(message: Any, principal: Principal) -> Message:
+            state = await self.existing(machine, getattr(message, stream_field), principal)
+            shown = view(machine, state)
+            answer: Message = respond(**{machine: shown})
+            return answer
+
+        return get
+
+    def _list(self, rpc: str, machine: str) -> Unary:
+        """Return the handler that lists a machine's things by id, a page at a time."""
+        respond: Any = self._responses[rpc]
+        listed = next(field.name for field in respond.DESCRIPTOR.fields if field.is_repeated)
+
+        async def page(message: Any, principal: Principal) -> Message:
+            shown: list[Message] = []
+            token, last = "", ""
+            found = self.visible(machine, message.page_token, message.site_id, principal)
+            async with aclosing(found):
+                async for identifier, state in found:
+                    one: Any = view(machine, state)
+                    if message.phase and message.phase not in one.phases:
+                        continue
+                    if len(shown) == (message.page_size or DEFAULT_PAGE):
+                        token = last
+                        break
+                    shown.append(one)
+                    last = identifier
+            answer: Message = respond(next_page_token=token, **{listed: shown})
+            return answer
+
+        return page
+
+    async def _get_readiness(self, message: Any, principal: Principal) -> Message:
+        session = await self.existing("session", message.session_id, principal)
+        return readiness_of(session, self._ports.clock.now())
+
+    async def _get_record(self, message: Any, principal: Principal) -> Message:
+        session = await self.existing("session", message.session_id, principal)
+        await disclose(self._ports, principal, session, message.purpose, "record")
+        copy = await self._ports.records.read(message.session_id, include_pdf=message.include_pdf)
+        return records_pb2.GetRecordResponse(
+            document=copy.document,
+            pdf=copy.pdf,
+            body_hash=copy.body_hash,
+            sealed=copy.sealed,
+            missing=[_item(item) for item in copy.missing],
+        )
+
+    async def _list_worklist(self, message: Any, principal: Principal) -> Message:
+        answer = records_pb2.ListWorklistResponse()
+        size = message.page_size or DEFAULT_PAGE
+        found = self.visible("session", message.page_token, message.site_id, principal)
+        async with aclosing(found):
+            async for session_id, state in found:
+                missing = await self._ports.records.missing(session_id)
+                if not missing:
+                    continue
+                if len(answer.entries) == size:
+                    answer.next_page_token = answer.entries[-1].session_id
+                    break
+                answer.entries.add(
+                    session_id=session_id, site_id=state.site_id, missing=[_item(item) for item in missing]
+                )
+        return answer
+
+
+def _item(item: MissingItem) -> records_pb2.MissingItem:
+    return records_pb2.MissingItem(field=item.field, reason=item.reason, who=item.who)

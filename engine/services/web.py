@@ -1,0 +1,184 @@
+"""The HTTP porch: the same servicers as Connect services for browsers, a one-page status and a health answer.
+
+Rule: the page counts things and names none.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import uvicorn
+from connectrpc.code import Code
+from connectrpc.compat import google_protobuf_codecs
+from connectrpc.errors import ConnectError
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
+from connectrpc.request import RequestContext
+from connectrpc.server import ConnectASGIApplication, Endpoint
+from google.protobuf.message import Message
+from protobuf.wkt import Any as AnyMessage
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from engine.services.contract import PACKAGE, Rpc
+from engine.services.errors import Refusal
+from engine.services.interceptors import Pipeline
+from engine.services.server import MAX_MESSAGE_BYTES, PortTaken, Tls, check_bind
+from engine.services.status import StatusBoard, page
+
+
+class _Service(ConnectASGIApplication[Pipeline]):
+    """One service of the contract as a Connect application."""
+
+    def __init__(self, pipeline: Pipeline, name: str, rpcs: list[Rpc]) -> None:
+        self._path = f"/{name}"
+        super().__init__(
+            service=pipeline,
+            endpoints=lambda service: {rpc.name: _endpoint(service, rpc) for rpc in rpcs},
+            read_max_bytes=MAX_MESSAGE_BYTES,
+            codecs=google_protobuf_codecs(),
+        )
+
+    @property
+    def path(self) -> str:
+        """Where it is mounted."""
+        return self._path
+
+
+def application(pipeline: Pipeline, board: StatusBoard) -> Starlette:
+    """Return the whole HTTP application. A console may be mounted beside it later."""
+
+    async def status(request: Request) -> Response:
+        shown = page(await board.read())
+        return HTMLResponse(shown.html, headers=dict(shown.headers))
+
+    async def healthz(request: Request) -> Response:
+        well = not pipeline.draining
+        return JSONResponse({"status": "ok" if well else "draining"}, status_code=200 if well else 503)
+
+    by_service: dict[str, list[Rpc]] = {}
+    for rpc in pipeline.servicers.rpcs.values():
+        by_service.setdefault(f"{PACKAGE}.{rpc.service}", []).append(rpc)
+    routes: list[BaseRoute] = [Route("/", status), Route("/healthz", healthz)]
+    for name, rpcs in by_service.items():
+        service = _Service(pipeline, name, rpcs)
+        routes.append(Mount(service.path, app=service))  # type: ignore[arg-type]  # the same ASGI, typed by another package
+    return Starlette(routes=routes)
+
+
+def _endpoint(pipeline: Pipeline, rpc: Rpc) -> Endpoint[Any, Any]:
+    method: MethodInfo[Any, Any] = MethodInfo(
+        name=rpc.method,
+        service_name=f"{PACKAGE}.{rpc.service}",
+        input=rpc.request,
+        output=rpc.response,
+        idempotency_level=IdempotencyLevel.UNKNOWN,
+        stream_type=StreamType.SERVER_STREAM if rpc.streams else StreamType.UNARY,
+    )
+
+    async def unary(message: Message, context: RequestContext[Any, Any]) -> Message:
+        left = context.timeout_ms
+        try:
+            return await pipeline.unary(
+                rpc, message, _authorization(context), None if left is None else left / 1000
+            )
+        except Refusal as refusal:
+            raise _connect_error(refusal) from None
+
+    async def stream(message: Message, context: RequestContext[Any, Any]) -> AsyncIterator[Message]:
+        try:
+            async for one in pipeline.stream(rpc, message, _authorization(context)):
+                yield one
+        except Refusal as refusal:
+            raise _connect_error(refusal) from None
+
+    if rpc.streams:
+        return Endpoint.server_stream(method=method, function=stream)
+    return Endpoint.unary(method=method, function=unary)
+
+
+def _authorization(context: RequestContext[Any, Any]) -> str | None:
+    return context.request_headers.get("authorization")
+
+
+def _connect_error(refusal: Refusal) -> ConnectError:
+    details = [AnyMessage(type_url=one.type_url, value=one.value) for one in refusal.status.details]
+    return ConnectError(Code[refusal.code.name], refusal.status.message, details)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn that leaves signals to the engine and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class WebServer:
+    """One listening uvicorn server in the engine's own loop."""
+
+    def __init__(self, pipeline: Pipeline, board: StatusBoard) -> None:
+        self._pipeline = pipeline
+        self._application = application(pipeline, board)
+        self._server: _Uvicorn | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self, *, bind: str, port: int, tls: Tls | None = None) -> int:
+        """Listen, and return the port (0 chooses one). Raises PlaintextRefused or PortTaken."""
+        check_bind(bind, tls)
+        listening = _socket(bind, port)
+        self.port = listening.getsockname()[1]
+        config = uvicorn.Config(
+            self._application,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=10,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
+        )
+        self._server = _Uvicorn(config)
+        self._task = asyncio.create_task(self._server.serve(sockets=[listening]))
+        ready = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            self._task.result()
+        return self.port
+
+    async def stop(self) -> None:
+        """Cut watches, let running calls end, then close."""
+        self._pipeline.drain()
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            await self._task
+
+
+def _socket(bind: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    made = socket.socket(family)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((bind.strip("[]"), port))
+        made.listen(2048)
+    except OSError:
+        made.close()
+        raise PortTaken(
+            f"cannot listen on {bind}:{port}: the port is taken; choose another with --http-port"
+        ) from None
+    return made
