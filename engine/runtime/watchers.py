@@ -1,6 +1,6 @@
 """Watches: from a position, live, without gap or repeat; a slow watcher is cut with the position to resume from."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from engine.kernel.errors import Overloaded
@@ -33,7 +33,7 @@ class Watchers:
 
     async def watch(
         self, after: int, *, correlation: str | None = None
-    ) -> AsyncIterator[Recorded | Heartbeat]:
+    ) -> AsyncGenerator[Recorded | Heartbeat, None]:
         """Yield events after a position, then live ones, with heartbeats in between.
 
         Raises Overloaded("watchers") past the limit and WatcherTooSlow once a watcher that had caught up falls

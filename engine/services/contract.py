@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
 from attend.v1 import (
     coverage_pb2,
     deliveries_pb2,
@@ -20,10 +24,6 @@ from attend.v1 import (
     sessions_pb2,
     watch_pb2,
 )
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
-
 from engine.kernel.commands import Command
 from engine.kernel.machine import Machine
 

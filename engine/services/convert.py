@@ -33,7 +33,7 @@ def enum_prefix(name: str) -> str:
     return "".join(f"_{letter}" if letter.isupper() else letter for letter in name).upper().lstrip("_") + "_"
 
 
-def read(message: Message, kind: type[Any]) -> Any:
+def read(message: Message, kind: Any) -> Any:
     """Return the dataclass `kind` that a message spells.
 
     Raises Invalid naming the field (`order.egfr_on`), never its value.
@@ -53,7 +53,8 @@ def read(message: Message, kind: type[Any]) -> Any:
 
 def write(value: Any, descriptor: Descriptor, skip: frozenset[str] = frozenset()) -> Message:
     """Return the message that spells a dataclass; fields named in `skip` stay empty."""
-    make, fields = _writer(type(value), descriptor, skip)
+    kind: Any = type(value)
+    make, fields = _writer(kind, descriptor, skip)
     given = {}
     for name, writer, sparse in fields:
         held = getattr(value, name)
@@ -79,7 +80,7 @@ def moment(stamp: Timestamp) -> dt.datetime:
 
 @lru_cache(maxsize=1024)
 def _reader(
-    kind: type[Any], descriptor: Descriptor
+    kind: Any, descriptor: Descriptor
 ) -> tuple[tuple[str, Callable[[Any], bool] | None, bool, Read], ...]:
     hints = typing.get_type_hints(kind)
     plan = []
@@ -131,7 +132,7 @@ def _read_one(field: FieldDescriptor, kind: Any) -> Read:
         return moment
     if kind is dt.date:
         return _date
-    if isinstance(kind, type) and issubclass(kind, Enum):
+    if isinstance(kind, type) and issubclass(kind, Enum) and field.enum_type is not None:
         names = {
             v.number: v.name.removeprefix(enum_prefix(kind.__name__)).lower() for v in field.enum_type.values
         }
@@ -162,7 +163,7 @@ _Fields = tuple[tuple[str, Write, bool], ...]
 
 
 @lru_cache(maxsize=1024)
-def _writer(kind: type[Any], descriptor: Descriptor, skip: frozenset[str]) -> tuple[type[Message], _Fields]:
+def _writer(kind: Any, descriptor: Descriptor, skip: frozenset[str]) -> tuple[type[Message], _Fields]:
     hints = typing.get_type_hints(kind)
     fields = []
     for field in descriptor.fields:

@@ -141,7 +141,7 @@ class Pipeline:
         upcoming: asyncio.Future[Any] | None = None
         try:
             while True:
-                upcoming = asyncio.ensure_future(anext(news))  # type: ignore[arg-type]  # an async generator's anext is a coroutine
+                upcoming = asyncio.ensure_future(anext(news))
                 await asyncio.wait({upcoming, drained}, return_when=asyncio.FIRST_COMPLETED)
                 if not upcoming.done():
                     raise Draining("this server is going down; watch again from your last position")

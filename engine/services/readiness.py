@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 
 from attend.v1 import sessions_pb2
-
 from engine.kernel.commands import Actor
 from engine.kernel.machine import Context, Facts
 from engine.services.convert import timestamp

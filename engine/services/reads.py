@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from attend.v1 import records_pb2, sessions_pb2
 from google.protobuf.message import Message
 
+from attend.v1 import records_pb2, sessions_pb2
 from engine.access.scope import sees, sites_of, within
 from engine.access.tokens import Principal
 from engine.kernel.errors import Missing

@@ -136,7 +136,7 @@ def _unary(pipeline: Pipeline, rpc: Rpc) -> grpc.RpcMethodHandler[Any, Any]:
             raise
 
     return grpc.unary_unary_rpc_method_handler(
-        handle,  # type: ignore[arg-type]  # typed for the threaded server; grpc.aio awaits it
+        handle,
         request_deserializer=rpc.request.FromString,
         response_serializer=rpc.response.SerializeToString,
     )
@@ -151,7 +151,7 @@ def _stream(pipeline: Pipeline, rpc: Rpc) -> grpc.RpcMethodHandler[Any, Any]:
             await _abort(context, refusal)
 
     return grpc.unary_stream_rpc_method_handler(
-        handle,  # type: ignore[arg-type]  # typed for the threaded server; grpc.aio iterates it
+        handle,
         request_deserializer=rpc.request.FromString,
         response_serializer=rpc.response.SerializeToString,
     )

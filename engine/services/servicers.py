@@ -6,9 +6,9 @@ Rule: a command goes read → execute → view, by tables; no clinical decision 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from attend.v1 import demo_pb2, media_pb2
 from google.protobuf.message import Message
 
+from attend.v1 import demo_pb2, media_pb2
 from engine.access.scope import authorize, may_take_place
 from engine.access.tokens import Principal
 from engine.kernel.commands import Request

@@ -106,7 +106,8 @@ h2{font-size:1rem;color:var(--soft);font-weight:600;margin:0 0 .6rem}
 .demo{display:inline-block;background:#b45309;color:#fff;border-radius:.3rem;padding:.1rem .6rem;font-weight:600}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:1rem;margin:1.5rem 0}
 section{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1rem 1.2rem}
-dl{display:grid;grid-template-columns:1fr auto;gap:.25rem 1rem;margin:0}dd{margin:0;font-variant-numeric:tabular-nums;font-weight:600}
+dl{display:grid;grid-template-columns:1fr auto;gap:.25rem 1rem;margin:0}
+dd{margin:0;font-variant-numeric:tabular-nums;font-weight:600}
 p.none{color:var(--soft);margin:0}code,pre{font:.9rem/1.5 ui-monospace,monospace}pre{overflow-x:auto;margin:0}
 .alarm dd{color:#b91c1c}a{color:var(--tone)}
 """

@@ -6,9 +6,9 @@ Rule: the patient's identity is left out unless the caller was let to see it.
 from collections.abc import Mapping
 from typing import Any
 
-from attend.v1 import coverage_pb2, deliveries_pb2, directory_pb2, reactions_pb2, rings_pb2, sessions_pb2
 from google.protobuf.message import Message
 
+from attend.v1 import coverage_pb2, deliveries_pb2, directory_pb2, reactions_pb2, rings_pb2, sessions_pb2
 from engine.services.convert import write
 
 #: Left out of every view: the identity, unless it may be seen, and rosters, which are spelled row by row.
@@ -29,7 +29,8 @@ VIEWS: Mapping[str, type[Message]] = {
 
 def view(machine: str, state: Any, *, identity: bool = False) -> Message:
     """Return a machine's state as a message, with the patient's identity only when `identity`."""
-    shown = write(state, VIEWS[machine].DESCRIPTOR, _ROWS if identity else HIDDEN)
+    descriptor: Any = VIEWS[machine].DESCRIPTOR
+    shown = write(state, descriptor, _ROWS if identity else HIDDEN)
     if isinstance(shown, directory_pb2.Directory):
         for site_id, rungs in sorted(state.rosters.items()):
             for rung, people in rungs.items():
@@ -38,7 +39,7 @@ def view(machine: str, state: Any, *, identity: bool = False) -> Message:
 
 
 def redacted(message: Message) -> Message:
-    """Return a copy without any field that is marked `debug_redact`: what may be logged or shown to nobody in particular."""
+    """Return a copy without any field marked `debug_redact`: nothing of a patient is left in it."""
     copy = type(message)()
     copy.CopyFrom(message)
     _redact(copy)

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from typing import Any
 
 import msgspec
-from attend.v1 import watch_pb2
 from google.protobuf.message import Message
 
+from attend.v1 import watch_pb2
 from engine.access.scope import sees_stream, sites_of, within
 from engine.access.tokens import Principal
 from engine.kernel.canonical import canonical_bytes

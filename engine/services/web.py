@@ -65,11 +65,11 @@ def application(pipeline: Pipeline, board: StatusBoard) -> Starlette:
     routes: list[BaseRoute] = [Route("/", status), Route("/healthz", healthz)]
     for name, rpcs in by_service.items():
         service = _Service(pipeline, name, rpcs)
-        routes.append(Mount(service.path, app=service))  # type: ignore[arg-type]  # the same ASGI, typed by another package
+        routes.append(Mount(service.path, app=service))
     return Starlette(routes=routes)
 
 
-def _endpoint(pipeline: Pipeline, rpc: Rpc) -> Endpoint[Any, Any]:
+def _endpoint(pipeline: Pipeline, rpc: Rpc) -> Any:
     method: MethodInfo[Any, Any] = MethodInfo(
         name=rpc.method,
         service_name=f"{PACKAGE}.{rpc.service}",
