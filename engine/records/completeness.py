@@ -7,7 +7,7 @@ place of the proof it went without, and is never hidden.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.records.book import Field, Record
+from engine.records.book import Field, Record, body_hash
 from engine.records.slots import BY_PATH, Slot
 
 
@@ -28,7 +28,7 @@ def missing(record: Record, *, signatures: bool = False) -> tuple[Item, ...]:
         if not one.required or (slot.need == "seal" and not signatures):
             continue
         found.extend(_reactions(record, slot, one) if slot.need == "reaction" else _single(slot, one))
-    return (*found, *_gaps(record), *_orders(record))
+    return (*found, *_gaps(record), *_orders(record), *(_overtaken(record) if signatures else ()))
 
 
 def missing_paths(record: Record, *, signatures: bool = False) -> tuple[str, ...]:
@@ -53,6 +53,15 @@ def _gaps(record: Record) -> Iterator[Item]:
             yield Item(f"line.gaps.{gap['number']}.end", "the gap is still open", "technologist")
         if not gap["action"]:
             yield Item(f"line.gaps.{gap['number']}.action", "say what was done about the gap", "technologist")
+
+
+def _overtaken(record: Record) -> Iterator[Item]:
+    """A signature over an earlier content does not count for this one."""
+    content = body_hash(record)
+    for who in ("technologist", "physician"):
+        signed = record.value(f"signatures.{who}")
+        if signed is not None and signed["record_hash"] != content:
+            yield Item(f"signatures.{who}", "it was made over another record than this one", who)
 
 
 def _orders(record: Record) -> Iterator[Item]:

@@ -95,6 +95,13 @@ def _ended(b: Book, r: Recorded, result: str, reason: str) -> None:
     b.put("session.outcome", result, r.id)
     b.put("session.outcome_reason", reason, r.id)
     b.put("times.closed", r.at, r.id)
+    _all_left(b, r, result)
+
+
+def _all_left(b: Book, r: Recorded, cause: str) -> None:
+    """Presence is owed until here; who stays on longer is not of the record."""
+    for group in ("physician", "responder"):
+        _left(b, group, r, cause)
 
 
 def _prepared(b: Book, r: Recorded, v: e.PreparationStarted) -> None:
@@ -272,6 +279,7 @@ def _monitored(b: Book, r: Recorded, v: e.MonitoringCompleted) -> None:
     b.put("times.monitoring_ended", r.at, r.id)
     b.put("times.closed", r.at, r.id)
     b.put("session.outcome", "completed", r.id)
+    _all_left(b, r, "monitoring_ended")
 
 
 def _vitals(b: Book, r: Recorded, v: e.VitalsRecorded) -> None:

@@ -14,6 +14,7 @@ _STREAM = re.compile(rb'"stream":"([a-z_]+/[A-Za-z0-9._:-]+)"')
 _VERSION = re.compile(rb'"version":([0-9]+)\}')
 _TYPE = re.compile(rb'"type":"([A-Za-z]+)"')
 _MENTIONED = re.compile(rb'"([a-z_]+/[A-Za-z0-9._:-]+)@([0-9]+)"')
+_BEGIN = b'{"actor":{'
 
 Identity = tuple[str, int]
 
@@ -48,13 +49,22 @@ def event_named(lines: Sequence[bytes], start: int, at: int) -> str:
 
     `start` is the index of the first event line.
     """
-    line = lines[at]
+    line = _one_event(lines, at)
     if not any(pattern.search(line) for pattern in (_HASH, _PREVIOUS, _STREAM)):
         return "events"
     identity = _by_chain(lines, start, at) or _by_absence(lines, start, at) or _said(line).claim
     if identity is None:
         return f"event number {at - start + 1} of the file"
     return f"event {identity[0]}@{identity[1]} {_last(_TYPE, line)}".rstrip()
+
+
+def _one_event(lines: Sequence[bytes], at: int) -> bytes:
+    """Return the first event of a line that swallowed the next one, or both halves of one that was split."""
+    line = lines[at]
+    if at + 1 < len(lines) and lines[at + 1] != b"]," and not lines[at + 1].startswith(_BEGIN):
+        line += b"\n" + lines[at + 1]
+    second = line.find(_BEGIN, 1)
+    return line if second < 0 else line[:second]
 
 
 def _others(lines: Sequence[bytes], start: int, at: int) -> list[_Said]:
@@ -64,7 +74,7 @@ def _others(lines: Sequence[bytes], start: int, at: int) -> list[_Said]:
 
 def _by_chain(lines: Sequence[bytes], start: int, at: int) -> Identity | None:
     """Find the event by the one it follows, or by the one that follows it."""
-    mine = _said(lines[at])
+    mine = _said(_one_event(lines, at))
     for other in _others(lines, start, at):
         assert other.claim is not None
         stream, version = other.claim

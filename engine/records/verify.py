@@ -19,7 +19,7 @@ from engine.kernel.errors import Corrupt, Invalid
 from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
 from engine.kernel.store import EventRow
-from engine.records.book import Record, body_hash
+from engine.records.book import Record
 from engine.records.completeness import missing
 from engine.records.document import (
     SEAL_FIELDS,
@@ -323,17 +323,8 @@ def _fold(events: tuple[_Parsed, ...]) -> _Folded:
         commitments=committed,
         record_part=tuple(record_lines(record.plain())),
         seal_part=tuple(seal_lines(seal_form(rows))),
-        problems=(*_signatures(record), *_incomplete(record), *_seal(record, rows)),
+        problems=(*_incomplete(record), *_seal(record, rows)),
     )
-
-
-def _signatures(record: Record) -> list[Problem]:
-    expected = body_hash(record)
-    return [
-        Problem(f"record.signatures.{who}", "it was made over another record than this one")
-        for who in ("technologist", "physician")
-        if (signed := record.value(f"signatures.{who}")) is not None and signed["record_hash"] != expected
-    ]
 
 
 def _incomplete(record: Record) -> list[Problem]:

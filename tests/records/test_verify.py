@@ -1,0 +1,171 @@
+"""A record that was changed anywhere is found out, and the place is named."""
+
+import json
+import re
+
+import pytest
+
+from engine.records.seal import SealingKey
+from engine.records.verify import Verifier, verify_file
+from tests.records import stories
+from tests.records.driver import KEY, Driver
+
+
+@pytest.fixture(scope="module")
+def whole() -> bytes:
+    """The file of a session with a gap and a severe reaction."""
+    return stories.severe().file()
+
+
+def owners(data: bytes) -> list[str]:
+    """Return what each byte belongs to, read off the original file's own structure."""
+    value = json.loads(data)
+    named: list[str] = []
+    section, group, number = "layout", "", 0
+    for line in data.split(b"\n")[:-1]:
+        key = line[1:].split(b'":', 1)[0].decode() if line.startswith(b'"') else ""
+        owner = f"{section}.{group}" if group else section
+        if section == "events" and line not in (b"],", b"]"):
+            event = value["events"][number]
+            owner, number = f"event {event['stream']}@{event['version']}", number + 1
+        elif key in ("record", "events", "disclosed", "seal") and not group:
+            section, owner = key, key
+        elif key == "format" and section == "layout":
+            owner = "format"
+        elif section == "record" and not group and key:
+            group, owner = key, f"record.{key}"
+        elif line in (b"}", b"},", b"],"):
+            section, group = (section, "") if group else ("layout", "")
+        elif section == "record":
+            owner = f"record.{group}.{key}"
+        elif section != "layout":
+            owner = f"{section}.{key}"
+        named += [owner] * (len(line) + 1)
+    return named
+
+
+def names(where: str, owner: str) -> bool:
+    """Return whether a problem's place is the owner's (an event may add its type)."""
+    return where == owner or (owner.startswith("event ") and where.startswith(f"{owner} "))
+
+
+def test_a_sealed_record_is_sound(whole: bytes) -> None:
+    """The file as exported has no problem; without a trusted key that is said."""
+    report = verify_file(whole)
+
+    assert report.sound
+    assert [warning.where for warning in report.warnings] == ["seal.key_id"]
+    assert (report.session_id, report.revision, report.key_id) == ("ses-1", 1, KEY.key_id)
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x20])
+def test_any_changed_byte_is_found_and_named(whole: bytes, flip: int) -> None:
+    """Every byte position, changed, fails the check, and the first problem names the event or field it is in."""
+    verifier = Verifier()
+    expected = owners(whole)
+    wrong = []
+    for at, owner in enumerate(expected):
+        changed = bytearray(whole)
+        changed[at] ^= flip
+        report = verifier.check(bytes(changed))
+        if report.sound or not names(report.problems[0].where, owner):
+            wrong.append((at, owner, [str(problem) for problem in report.problems]))
+
+    assert len(expected) == len(whole)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("byte", [b"\n", b'"', b"}", b",", b"0", b"\\", b"\xff", b" "])
+def test_any_byte_replaced_by_punctuation_is_found_and_named(whole: bytes, byte: bytes) -> None:
+    """Bytes that break the layout itself (line ends, quotes, braces) are found and named as well, at every 7th."""
+    verifier = Verifier()
+    expected = owners(whole)
+    wrong = []
+    for at in range(0, len(whole), 7):
+        if whole[at : at + 1] == byte:
+            continue
+        report = verifier.check(whole[:at] + byte + whole[at + 1 :])
+        if report.sound or not names(report.problems[0].where, expected[at]):
+            wrong.append((at, expected[at], [str(problem) for problem in report.problems]))
+
+    assert wrong == []
+
+
+def test_a_missing_or_added_byte_is_found(whole: bytes) -> None:
+    """Cutting a byte out, adding one, or adding one at the end is found."""
+    verifier = Verifier()
+    for at in range(0, len(whole), 101):
+        assert not verifier.check(whole[:at] + whole[at + 1 :]).sound
+        assert not verifier.check(whole[:at] + b"7" + whole[at:]).sound
+
+    assert verifier.check(whole + b"\n").problems[0].where == "layout"
+    assert not verifier.check(whole[:-1]).sound
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"{}", b"\x00" * 100, b"[" * 100_000, b"null\n"])
+def test_what_is_no_record_is_refused(data: bytes) -> None:
+    """Anything else than a record is refused without an error."""
+    assert not verify_file(data).sound
+
+
+def test_a_removed_or_moved_event_is_found(whole: bytes) -> None:
+    """Leaving an event line out, or swapping two, breaks a chain or the seal."""
+    lines = whole.split(b"\n")
+    first = lines.index(b'"events":[') + 1
+    for at in (first, first + 10, first + 30):
+        assert not verify_file(b"\n".join(lines[:at] + lines[at + 1 :])).sound
+        swapped = [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
+        assert not verify_file(b"\n".join(swapped)).sound
+
+
+def test_a_forged_history_breaks_the_seal() -> None:
+    """Somebody who rewrites an event, all hashes and the record still cannot make the seal hold."""
+    honest = stories.severe()
+    forged = Driver()
+    for passage in (stories.scheduled, stories.prepared, stories.answered, stories.cleared, stories.injected):
+        passage(forged)
+        forged.wait(1)
+    stories.line_lost(forged)
+    stories.reacted(forged)
+    stories.observed(forged)
+    stories.signed(forged)
+    seal = re.search(rb'"signature":"([0-9a-f]{128})"', honest.file())
+    own = re.search(rb'"signature":"([0-9a-f]{128})"', forged.file())
+    assert seal and own
+    report = verify_file(forged.file().replace(own[1], seal[1]))
+
+    assert not report.sound
+
+
+def test_a_key_that_is_not_trusted_fails(whole: bytes) -> None:
+    """Given trusted keys, a seal by another key is a problem; by one of them it is neither that nor a warning."""
+    other = SealingKey.from_bytes(bytes(32))
+
+    assert [problem.where for problem in verify_file(whole, [other.key_id]).problems] == ["seal.key_id"]
+    assert verify_file(whole, [KEY.key_id]).problems == ()
+    assert verify_file(whole, [KEY.key_id]).warnings == ()
+
+
+def test_an_erased_identity_verifies_and_says_so() -> None:
+    """After erasure the same record verifies with the same hashes, and the report says the identity is not there."""
+    driver = stories.uneventful()
+    before = driver.file()
+    driver.protected.clear()
+    after = driver.file()
+    report = verify_file(after, [KEY.key_id])
+
+    assert report.sound
+    assert report.erased == ("session/ses-1@1.identity",)
+    assert [warning.where for warning in report.warnings] == ["disclosed.session/ses-1@1.identity"]
+    assert b"MRN-4471" in before and b"MRN-4471" not in after
+    assert before.split(b'"disclosed"')[0] == after.split(b'"disclosed"')[0]
+
+
+def test_an_unsealed_record_does_not_pass() -> None:
+    """A record without a seal is whole but not sound."""
+    driver = stories.to_injected()
+    from engine.records.document import codec, folded, render
+
+    report = verify_file(render(driver.history, folded(driver.history, codec())))
+
+    assert "seal" in [problem.where for problem in report.problems]
