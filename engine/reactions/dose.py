@@ -153,7 +153,9 @@ def _dose(pack: Pack, row: DrugRow, age_years: int | None, weight_kg: Decimal | 
     volume = _volume(row, low)
     volume_max = _volume(row, high)
     measured = measure(pack.syringe_marks, volume) if volume is not None and row.injected else None
-    measured_max = measure(pack.syringe_marks, volume_max) if volume_max is not None and row.injected else None
+    measured_max = (
+        measure(pack.syringe_marks, volume_max) if volume_max is not None and row.injected else None
+    )
     amount, amount_max = _amount_of(row, weight_kg)
     mass = amount if low is None else low
     return Dose(

@@ -268,12 +268,14 @@ class CallRow:
 class ProtocolRow(Row):
     """One presentation for one population. `emergency_rows` severities escalate with the site's setting.
 
-    At an office or IDTF such a row is `call`, at a hospital outpatient department `activate_team`.
+    At an office or IDTF such a row is `call`, at a hospital outpatient department `activate_team`. `nature` says
+    what the reaction is: a physiologic one is not stored as an allergy and does not come back.
     """
 
     presentation: Presentation
     population: Population
     text: str
+    nature: Literal["allergic", "physiologic", "either"]
     severities: tuple[SeverityName, ...] = ALL_SEVERITIES
     calls: tuple[CallRow, ...] = ()
     emergency_severities: tuple[SeverityName, ...] = ()
@@ -378,7 +380,10 @@ class Pack:
     def protocol(self, presentation: str, population: str, severity: str) -> ProtocolRow | None:
         """Return the protocol for a patient, or None where the pack has none."""
         for row in self.protocols:
-            if (row.presentation, row.population) == (presentation, population) and severity in row.severities:
+            if (row.presentation, row.population) == (
+                presentation,
+                population,
+            ) and severity in row.severities:
                 return row
         return None
 

@@ -247,7 +247,7 @@ def _merged(draft: _Draft, parent: Pack | None) -> Pack:
         if target != row.id:
             replaced[target] = row.id
     gone = {row.replaces for row in own if row.replaces} | {row.id for row in own}
-    tables = {
+    tables: dict[str, Any] = {
         attribute: (
             *(row for row in (getattr(parent, attribute) if parent else ()) if row.id not in gone),
             *draft.tables[table],

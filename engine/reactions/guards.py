@@ -1,0 +1,241 @@
+"""What stands against a dose: caps, totals and intervals, as pure checks with a reason word and a sentence.
+
+A problem never blocks a fact and never an arrest dose; for an order it means "override with a reason or change it".
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from engine.reactions.dose import cumulative_cap_mg, plain
+from engine.reactions.pack import DrugRow, Pack
+
+EPINEPHRINE = "epinephrine"
+
+
+class GivenDose(Protocol):
+    """A dose that went in; `state.Medication` is one."""
+
+    @property
+    def row_id(self) -> str:
+        """The drug row it was given by, "" when not known."""
+
+    @property
+    def counter(self) -> str:
+        """What it is summed with."""
+
+    @property
+    def dose_mg(self) -> Decimal | None:
+        """How much, None when not known."""
+
+    @property
+    def given_at(self) -> dt.datetime:
+        """When."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A dose that went in, for callers without a reaction's state."""
+
+    row_id: str
+    counter: str
+    dose_mg: Decimal | None
+    given_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """`reason` is the word on the wire, `sentence` what the room reads, `row_id` the row whose limit it is."""
+
+    reason: str
+    sentence: str
+    row_id: str
+
+
+def cap_problem(
+    pack: Pack,
+    row: DrugRow,
+    dose_mg: Decimal | None,
+    given: Iterable[GivenDose],
+    *,
+    age_years: int | None = None,
+) -> Problem | None:
+    """Return the first cap that a dose of a row would go past, or None. Landing exactly on a cap is allowed.
+
+    DOSE_OVER_CAP: above the row's single cap. CUMULATIVE_EXCEEDED: the row's total, or 1 mg of epinephrine over IM,
+    IV and auto-injector together (decision (g)). A dose of unknown amount counts as the row's largest single one.
+    """
+    if row.never_blocked or dose_mg is None:
+        return None
+    single = single_problem(row, dose_mg)
+    return single or cumulative_problem(pack, row, dose_mg, given, age_years=age_years)
+
+
+def single_problem(row: DrugRow, dose_mg: Decimal) -> Problem | None:
+    """Return DOSE_OVER_CAP when one dose is above the row's single cap (for bands: the largest band)."""
+    cap = single_cap_mg(row)
+    if row.never_blocked or cap is None or dose_mg <= cap:
+        return None
+    return Problem(
+        reason="DOSE_OVER_CAP",
+        sentence=f"{plain(dose_mg)} mg of {row.drug} {row.route} is above the single maximum of {plain(cap)} mg.",
+        row_id=row.id,
+    )
+
+
+def single_cap_mg(row: DrugRow) -> Decimal | None:
+    """Return the largest single dose that a row allows, None where the source states none."""
+    if row.max_single_mg is not None:
+        return row.max_single_mg
+    return max((band.dose_mg for band in row.dose_bands), default=None)
+
+
+def cumulative_problem(
+    pack: Pack,
+    row: DrugRow,
+    dose_mg: Decimal,
+    given: Iterable[GivenDose],
+    *,
+    age_years: int | None = None,
+) -> Problem | None:
+    """Return CUMULATIVE_EXCEEDED when the total with this dose would be strictly above a limit."""
+    if row.never_blocked:
+        return None
+    before = tuple(given)
+    limits: list[tuple[Decimal, Decimal, str]] = []
+    cap = cumulative_cap_mg(row, age_years)
+    if cap is not None:
+        same = [dose for dose in before if _counts(row, dose)]
+        limits.append((total_mg(pack, same), cap, row.id))
+    if row.counter == EPINEPHRINE:
+        same = [dose for dose in before if dose.counter == EPINEPHRINE]
+        limits.append((total_mg(pack, same), pack.value("cumulative_epinephrine_mg"), "VAL-EPI-TOTAL"))
+    for total, limit, limit_row in limits:
+        if total + dose_mg > limit:
+            return Problem(
+                reason="CUMULATIVE_EXCEEDED",
+                sentence=f"{plain(total)} mg of {row.counter} went in; with {plain(dose_mg)} mg more it would be "
+                f"above the total of {plain(limit)} mg.",
+                row_id=limit_row,
+            )
+    return None
+
+
+def total_mg(pack: Pack, given: Iterable[GivenDose]) -> Decimal:
+    """Sum doses; one of unknown amount counts as its row's largest single dose."""
+    return sum((_at_most(pack, dose) for dose in given), Decimal(0))
+
+
+def _at_most(pack: Pack, dose: GivenDose) -> Decimal:
+    if dose.dose_mg is not None:
+        return dose.dose_mg
+    for row in pack.drugs:
+        if row.id == pack.row_id(dose.row_id):
+            return single_cap_mg(row) or Decimal(0)
+    caps = [single_cap_mg(row) or Decimal(0) for row in pack.drugs if row.counter == dose.counter]
+    return max(caps, default=Decimal(0))
+
+
+def _counts(row: DrugRow, dose: GivenDose) -> bool:
+    return dose.row_id == row.id if row.cumulative_over == "row" else dose.counter == row.counter
+
+
+def times_problem(row: DrugRow, given: Iterable[GivenDose]) -> Problem | None:
+    """Return TOO_MANY_TIMES when the row's number of doses is used up (albuterol three times, a steroid once)."""
+    if row.max_times is None or row.never_blocked:
+        return None
+    times = sum(1 for dose in given if _counts(row, dose))
+    if times < row.max_times:
+        return None
+    return Problem(
+        reason="TOO_MANY_TIMES",
+        sentence=f"{row.drug} was given {times} times; the row allows {row.max_times}.",
+        row_id=row.id,
+    )
+
+
+def repeat_too_soon(row: DrugRow, given: Iterable[GivenDose], now: dt.datetime) -> Problem | None:
+    """Return REPEAT_TOO_SOON inside the row's interval after the last dose of its counter, by whatever route.
+
+    At exactly the interval the repeat is due. A row without an interval never is too soon; each of its doses needs
+    its own order instead (`fresh_order`).
+    """
+    if row.repeat_min_s is None or row.never_blocked:
+        return None
+    times = [dose.given_at for dose in given if dose.counter == row.counter]
+    if not times:
+        return None
+    due = max(times) + dt.timedelta(seconds=row.repeat_min_s)
+    if now >= due:
+        return None
+    left_s = -(-(due - now) // dt.timedelta(seconds=1))
+    return Problem(
+        reason="REPEAT_TOO_SOON",
+        sentence=f"The next {row.drug} may go in {left_s} s from now.",
+        row_id=row.id,
+    )
+
+
+def fresh_order_problem(row: DrugRow, *, ordered: int, given: int) -> Problem | None:
+    """Return FRESH_ORDER_NEEDED when a `fresh_order` row has had as many doses as orders."""
+    if not row.fresh_order or row.never_blocked or ordered > given:
+        return None
+    return Problem(
+        reason="FRESH_ORDER_NEEDED",
+        sentence=f"Every dose of {row.drug} {row.route} needs its own order from the physician.",
+        row_id=row.id,
+    )
+
+
+def product_problem(
+    row: DrugRow, *, concentration_mg_per_ml: Decimal | None, route: str, volume_ml: Decimal | None = None
+) -> Problem | None:
+    """Return WRONG_PRODUCT, WRONG_ROUTE or WRONG_VOLUME when what is in the hand is not what the row says.
+
+    Catches the tenfold errors between 1 mg/mL and 0.1 mg/mL (traps X-1 to X-4 and X-6): the volume is the row's
+    largest single one. A concentration the row does not state is not judged.
+    """
+    if route != row.route:
+        return Problem(
+            reason="WRONG_ROUTE",
+            sentence=f"This row is {row.drug} {row.route}, not {route}.",
+            row_id=row.id,
+        )
+    expected = row.concentration_mg_per_ml
+    if expected is not None and concentration_mg_per_ml is not None and concentration_mg_per_ml != expected:
+        return Problem(
+            reason="WRONG_PRODUCT",
+            sentence=f"{row.drug} {row.route} is given from {plain(expected)} mg/mL, "
+            f"not from {plain(concentration_mg_per_ml)} mg/mL.",
+            row_id=row.id,
+        )
+    cap = single_cap_mg(row)
+    if cap is not None and expected and volume_ml is not None and volume_ml * expected > cap:
+        return Problem(
+            reason="WRONG_VOLUME",
+            sentence=f"{plain(volume_ml)} mL of {plain(expected)} mg/mL is more than {plain(cap)} mg.",
+            row_id=row.id,
+        )
+    return None
+
+
+def order_problems(
+    pack: Pack,
+    row: DrugRow,
+    dose_mg: Decimal | None,
+    given: Iterable[GivenDose],
+    now: dt.datetime,
+    *,
+    age_years: int | None = None,
+) -> tuple[Problem, ...]:
+    """Return everything that stands against an order of a row now; () means it may be ordered as it is."""
+    if row.never_blocked:
+        return ()
+    before = tuple(given)
+    found = [times_problem(row, before), repeat_too_soon(row, before, now)]
+    if dose_mg is not None:
+        found.insert(0, single_problem(row, dose_mg))
+        found.insert(1, cumulative_problem(pack, row, dose_mg, before, age_years=age_years))
+    return tuple(problem for problem in found if problem is not None)

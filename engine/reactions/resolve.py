@@ -1,0 +1,301 @@
+"""A presentation at a severity for one patient, as ordered steps with their doses, from the pack's rows alone.
+
+The number of a step is its place; alternatives name the dose they replace and when, so that they never read as a
+sequence. What the pack does not hold is asked of the physician.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from engine.kernel.errors import Invalid
+from engine.reactions.dose import Dose, PhysicianDecides, Resolution, WeightNeeded, resolve_dose
+from engine.reactions.guards import GivenDose, Problem, cap_problem
+from engine.reactions.pack import Choice, DrugRow, Pack, ProtocolRow, Row, StepRow
+from engine.reactions.severity import classify, is_adult, route_hypotension
+from engine.reactions.state import Severity, Vitals
+
+ZONE_SET = "ZONE"
+HOSPITAL = "hopd"
+ORDERS_OF_CALL = {
+    "call": "Call the emergency service now.",
+    "activate_team": "Activate the hospital's emergency team now.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything that a protocol is resolved from.
+
+    `setting` is office, idtf or hopd; anything but hopd has no code team. `mri_zone` "IV" puts the move out of the
+    magnet's room first; "" outside MRI. `age_years` None shows the doses of adult and child side by side.
+    """
+
+    presentation: str
+    severity: Severity
+    age_years: int | None
+    weight_kg: Decimal | None
+    age_days: int | None = None
+    vitals: Vitals | None = None
+    signs: tuple[str, ...] = ()
+    agent: str = ""
+    mri_zone: str = ""
+    setting: str = "idtf"
+    given: tuple[GivenDose, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseOption:
+    """A dose that a step offers. `instead_of` and `condition` are "" for the step's first choice.
+
+    `problem` is what its caps say after the doses given so far; it warns and hides nothing.
+    """
+
+    dose: Resolution
+    instead_of: str = ""
+    condition: str = ""
+    problem: Problem | None = None
+
+    @property
+    def row_id(self) -> str:
+        """The drug row."""
+        return self.dose.row_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolStep:
+    """One step to do. `dose` is the first choice, `alternatives` replace it; `row_id` is the protocol or set row."""
+
+    step_id: str
+    number: int
+    kind: str
+    text: str
+    row_id: str
+    citation: str
+    evidence: str
+    condition: str = ""
+    dose: DoseOption | None = None
+    alternatives: tuple[DoseOption, ...] = ()
+    call_level: str = "none"
+    physician_decides: str = ""
+    needs_order: bool = False
+    standing_order: bool = False
+    repeat_min_s: int | None = None
+    repeat_max_s: int | None = None
+    observe_min_s: int | None = None
+    observe_max_s: int | None = None
+
+    @property
+    def options(self) -> tuple[DoseOption, ...]:
+        """Every dose of the step, the first choice first."""
+        return (() if self.dose is None else (self.dose,)) + self.alternatives
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedProtocol:
+    """The steps, with the row they come from. `presentation` differs from `asked` where the vital signs route it."""
+
+    asked: str
+    presentation: str
+    severity: Severity
+    population: str
+    row_id: str
+    text: str
+    emergency_call: str
+    physician_decides: str
+    steps: tuple[ProtocolStep, ...]
+
+
+def resolve(pack: Pack, situation: Situation) -> tuple[ProtocolStep, ...]:
+    """Return the ordered steps of a situation; see `resolve_protocol`."""
+    return resolve_protocol(pack, situation).steps
+
+
+def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
+    """Resolve one presentation. Raises Invalid for a presentation that no protocol of the pack has."""
+    if situation.presentation not in pack.presentations:
+        raise Invalid("presentation", f"choose one of {', '.join(pack.presentations)}")
+    age = situation.age_years
+    population = "child" if age is not None and not is_adult(pack, age) else "adult"
+    presentation = _routed(pack, situation)
+    row = pack.protocol(presentation, population, situation.severity)
+    if row is None:
+        row = _no_protocol(pack, presentation, population)
+    level = call_level(row, situation.severity, situation.setting)
+    steps = [
+        _step(pack, situation, owner, step, population, level)
+        for owner, step in _written(pack, row, situation)
+        if situation.severity in step.severities
+    ]
+    steps += _after(pack, situation, row)
+    return ResolvedProtocol(
+        asked=situation.presentation,
+        presentation=presentation,
+        severity=situation.severity,
+        population=population if age is not None else "unknown",
+        row_id=row.id,
+        text=row.text,
+        emergency_call=level,
+        physician_decides="; ".join(step.physician_decides for step in steps if step.physician_decides),
+        steps=tuple(replace(step, number=place) for place, step in enumerate(steps, start=1)),
+    )
+
+
+def call_level(row: ProtocolRow, severity: Severity, setting: str) -> str:
+    """Return none, consider, if_unremitting, call or activate_team (decision (e)).
+
+    Rows that always need help call it from outside a hospital and activate the team inside one; the other ones keep
+    their own level.
+    """
+    if severity in row.emergency_severities:
+        return "activate_team" if setting == HOSPITAL else "call"
+    return row.level(severity)
+
+
+def _routed(pack: Pack, situation: Situation) -> str:
+    """Return the presentation after the vital signs were looked at; only plain hypotension is routed."""
+    if situation.presentation != "hypotension":
+        return situation.presentation
+    allergic = any(sign.kind == "allergic" and sign.id in situation.signs for sign in pack.signs)
+    if situation.vitals is None:
+        return "anaphylaxis" if allergic else "hypotension"
+    findings = classify(pack, situation.vitals, age_years=situation.age_years, age_days=situation.age_days)
+    return route_hypotension(findings, allergic=allergic)
+
+
+def _no_protocol(pack: Pack, presentation: str, population: str) -> ProtocolRow:
+    """Stand in for a row that the pack does not have: stop, base set, and the physician."""
+    return ProtocolRow(
+        id=f"NO-ROW.{presentation}.{population}",
+        citation="no row in this pack",
+        evidence="UNSURE",
+        presentation="hypotension",
+        population="adult",
+        nature="either",
+        text=f"The pack has no row for {presentation} in this patient",
+        sets=tuple(known.id for known in pack.sets if known.id in ("STOP", "BASE")),
+        steps=(
+            StepRow(
+                id=f"NO-ROW.{presentation}.1",
+                kind="action",
+                text="The pack holds no protocol for this patient: the physician decides what is done.",
+                physician_decides="treatment: the pack has no row",
+            ),
+        ),
+    )
+
+
+def _written(pack: Pack, row: ProtocolRow, situation: Situation) -> Iterator[tuple[Row, StepRow]]:
+    """Yield the steps as written, shared sets first; out of Zone IV before anything else."""
+    sets = [pack.step_set(set_id) for set_id in row.sets]
+    if situation.mri_zone == "IV":
+        sets.insert(0, pack.step_set(ZONE_SET))
+    for shared in sets:
+        for step in shared.steps:
+            yield shared, step
+    for step in row.steps:
+        yield row, step
+
+
+def _step(
+    pack: Pack, situation: Situation, owner: Row, step: StepRow, population: str, level: str
+) -> ProtocolStep:
+    options = tuple(_options(pack, situation, step, population))
+    first = options[0].dose if options else None
+    is_call = step.kind == "call"
+    text = ORDERS_OF_CALL.get(level, step.text) if is_call else step.text
+    return ProtocolStep(
+        step_id=step.id,
+        number=0,
+        kind=step.kind,
+        text=text.replace("{agent}", situation.agent or "the contrast"),
+        row_id=owner.id,
+        citation=step.citation or owner.citation,
+        evidence=step.evidence or owner.tags,
+        condition=step.condition,
+        dose=options[0] if options else None,
+        alternatives=options[1:],
+        call_level=level if is_call else "none",
+        physician_decides=step.physician_decides
+        or (f"{first.drug} {first.route}: {first.why}" if isinstance(first, PhysicianDecides) else ""),
+        needs_order=step.kind == "drug",
+        standing_order=step.standing_order,
+        repeat_min_s=first.repeat_min_s if isinstance(first, Dose) else None,
+        repeat_max_s=first.repeat_max_s if isinstance(first, Dose) else None,
+    )
+
+
+def _options(pack: Pack, situation: Situation, step: StepRow, population: str) -> Iterator[DoseOption]:
+    """Yield the doses of a step for this patient, those of the other population too while the age is unknown."""
+    boundary = pack.value("adult_from_years")
+    for choice in step.choices:
+        row = pack.drug(choice.row)
+        if row.population != population:
+            continue
+        option = _option(pack, situation, row, choice)
+        if situation.age_years is not None:
+            yield option
+            continue
+        adult = f"from {boundary} years on"
+        yield replace(option, condition=f"{adult}; {option.condition}" if option.condition else adult)
+        for twin in twins(pack, row):
+            below = replace(_option(pack, situation, twin, choice), instead_of=option.instead_of or row.id)
+            under = f"below {boundary} years"
+            yield replace(below, condition=f"{under}; {below.condition}" if below.condition else under)
+
+
+def twins(pack: Pack, row: DrugRow) -> tuple[DrugRow, ...]:
+    """Return the rows of the other population for the same drug, form and route."""
+    return tuple(
+        other
+        for other in pack.drugs
+        if other.population != row.population
+        and (other.counter, other.form, other.route) == (row.counter, row.form, row.route)
+    )
+
+
+def _option(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> DoseOption:
+    dose = resolve_dose(pack, row, age_years=situation.age_years, weight_kg=situation.weight_kg)
+    amount = dose.dose_mg if isinstance(dose, Dose) else None
+    return DoseOption(
+        dose=dose,
+        instead_of=pack.row_id(choice.instead_of) if choice.instead_of else "",
+        condition=choice.condition,
+        problem=cap_problem(pack, row, amount, situation.given, age_years=situation.age_years),
+    )
+
+
+def _after(pack: Pack, situation: Situation, row: ProtocolRow) -> Iterator[ProtocolStep]:
+    """Yield what follows every protocol: measure again, watch, and where the patient goes."""
+    wanted = {situation.severity.value}
+    epinephrine = any(dose.counter.startswith("epinephrine") for dose in situation.given)
+    if situation.severity is Severity.SEVERE or epinephrine:
+        wanted.add("epinephrine")
+        if row.nature != "physiologic":
+            wanted.add("biphasic")
+    recheck = "vitals_recheck_mild_s" if situation.severity is Severity.MILD else "vitals_recheck_s"
+    for value in pack.values:
+        if value.name == recheck:
+            seconds = int(value.value)
+            words = f"Measure vital signs again every {seconds // 60} minutes."
+            yield replace(_watch(value, words), repeat_min_s=seconds)
+    for seen in pack.observations:
+        if seen.default and seen.situation in wanted:
+            yield replace(_watch(seen, seen.text), observe_min_s=seen.minimum_s, observe_max_s=seen.maximum_s)
+
+
+def _watch(row: Row, text: str) -> ProtocolStep:
+    return ProtocolStep(
+        step_id=row.id,
+        number=0,
+        kind="observe",
+        text=text,
+        row_id=row.id,
+        citation=row.citation,
+        evidence=row.tags,
+    )
+
+
+def needs_weight(step: ProtocolStep) -> bool:
+    """Return whether any dose of a step waits for the weight."""
+    return any(isinstance(option.dose, WeightNeeded) for option in step.options)
