@@ -108,8 +108,6 @@ def verbs(offered: Iterable[Rpc], machines: Mapping[str, Machine]) -> dict[str, 
         if rpc.service not in MACHINES:
             continue
         machine, stream_field = MACHINES[rpc.service]
-        if machine not in machines:
-            continue
         commands = {kind.__name__: kind for kind in machines[machine].commands if not kind.internal}
         if rpc.method in commands:
             found[rpc.name] = Verb(

@@ -138,7 +138,7 @@ def _read_one(field: FieldDescriptor, kind: Any) -> Read:
         }
         return lambda number: kind(names[number])
     if dataclasses.is_dataclass(kind):
-        return lambda message: read(message, kind)  # type: ignore[arg-type]  # a dataclass type
+        return lambda message: read(message, kind)
     return lambda value: value
 
 

@@ -48,8 +48,16 @@ class Reads:
             "SessionService/GetSession": self._get_session,
             "SessionService/GetReadiness": self._get_readiness,
             "RecordService/GetRecord": self._get_record,
-            **{f"{service}/{rpc}": self._get(service, rpc, machine) for service, rpc, machine in _GETS},
-            **{f"{service}/{rpc}": self._list(rpc, machine) for service, rpc, machine in _LISTS},
+            **{
+                f"{service}/{rpc}": self._get(service, rpc, machine)
+                for service, rpc, machine in _GETS
+                if rpc in self._responses
+            },
+            **{
+                f"{service}/{rpc}": self._list(rpc, machine)
+                for service, rpc, machine in _LISTS
+                if rpc in self._responses
+            },
             "RecordService/ListWorklist": self._list_worklist,
         }
 

@@ -127,7 +127,7 @@ def _handlers(pipeline: Pipeline, service: str) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(service, methods)
 
 
-def _unary(pipeline: Pipeline, rpc: Rpc) -> grpc.RpcMethodHandler[Any, Any]:
+def _unary(pipeline: Pipeline, rpc: Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
     async def handle(message: Message, context: Any) -> Message:
         try:
             return await pipeline.unary(rpc, message, _authorization(context), context.time_remaining())
@@ -142,7 +142,7 @@ def _unary(pipeline: Pipeline, rpc: Rpc) -> grpc.RpcMethodHandler[Any, Any]:
     )
 
 
-def _stream(pipeline: Pipeline, rpc: Rpc) -> grpc.RpcMethodHandler[Any, Any]:
+def _stream(pipeline: Pipeline, rpc: Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
     async def handle(message: Message, context: Any) -> AsyncIterator[Message]:
         try:
             async for one in pipeline.stream(rpc, message, _authorization(context)):

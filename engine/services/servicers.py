@@ -14,7 +14,7 @@ from engine.access.tokens import Principal
 from engine.kernel.commands import Request
 from engine.kernel.errors import Forbidden, Invalid
 from engine.kernel.ids import Stream, parse_id
-from engine.services.contract import Rpc, Verb, rpcs, verbs
+from engine.services.contract import MACHINES, Rpc, Verb, rpcs, verbs
 from engine.services.convert import enum_prefix, read, timestamp
 from engine.services.ports import Ports
 from engine.services.reads import Reads
@@ -31,7 +31,11 @@ class Servicers:
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
         demo = ports.demo_clock is not None
-        self.rpcs: Mapping[str, Rpc] = {rpc.name: rpc for rpc in rpcs(demo=demo)}
+        self.rpcs: Mapping[str, Rpc] = {
+            rpc.name: rpc
+            for rpc in rpcs(demo=demo)
+            if rpc.service not in MACHINES or MACHINES[rpc.service][0] in ports.executor.machines
+        }
         self._verbs = verbs(self.rpcs.values(), ports.executor.machines)
         reads = Reads(ports, self.rpcs.values())
         self._existing = reads.existing
