@@ -4,8 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-PEERS := .venv-peers
-PEERS_STAMP := $(PEERS)/.setup-stamp
 DEMO_ARGS ?=
 TEST_ARGS ?=
 SIM_ARGS ?= --sessions 2000 --seed 1
@@ -17,7 +15,7 @@ PROTOS := $(wildcard proto/attend/v1/*.proto)
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
-setup: $(STAMP) $(PEERS_STAMP) ## only the set-up: .venv, generated code, the peers' .venv-peers
+setup: $(STAMP) ## only the set-up: .venv and generated code
 
 $(STAMP): requirements/dev.txt pyproject.toml hatch_build.py $(PROTOS)
 	@echo "setup: Python environment in $(VENV) (first time: some minutes)"
@@ -28,12 +26,6 @@ $(STAMP): requirements/dev.txt pyproject.toml hatch_build.py $(PROTOS)
 	@echo "setup: generated code in build/gen"
 	@$(BIN)/python hatch_build.py
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
-
-$(PEERS_STAMP): requirements/peers.txt
-	@echo "setup: the far side (FHIR server, HL7 receiver) in $(PEERS)"
-	@$(call make_venv,$(PEERS))
-	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/peers.txt
 	@touch $@
 
 # Debian splits venv from Python; where it is missing, virtualenv from pip does the same.
@@ -76,11 +68,10 @@ protos: $(STAMP) ## generate the stubs again
 fmt: $(STAMP) ## format and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-lock: ## pin requirements/*.txt again from pyproject.toml
-	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --extra dev -o requirements/dev.txt pyproject.toml
-	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  -o requirements/peers.txt requirements/peers.in
+lock: ## pin requirements/dev.txt again from pyproject.toml
+	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --extra dev --extra peers -o requirements/dev.txt pyproject.toml
 
 clean: ## remove what the set-up made
-	rm -rf $(VENV) $(PEERS) build dist demo-out
+	rm -rf $(VENV) build dist demo-out

@@ -1,9 +1,9 @@
-"""What follows from a session's events: timers. Everything that touches another machine is a policy."""
+"""What follows from a session's events: timers and look-ups. What touches another machine is a policy."""
 
 import datetime as dt
 from collections.abc import Iterator
 
-from engine.kernel.effects import CancelTimer, Effect, SetTimer
+from engine.kernel.effects import CancelTimer, Effect, Send, SetTimer
 from engine.kernel.events import Recorded
 from engine.workflows.session import events as e
 from engine.workflows.session.state import Objectives, SessionState
@@ -16,9 +16,12 @@ class Reactor:
         self._objectives = objectives
 
     def __call__(self, state: SessionState, recorded: Recorded) -> Iterator[Effect]:
-        """Yield the timers to set or cancel."""
+        """Yield the timers to set or cancel, and what to look up."""
         event = recorded.event
-        if isinstance(event, e.ReadyGranted):
+        if isinstance(event, e.SessionScheduled):
+            body = {"session_id": state.session_id, "site_id": state.site_id}
+            yield Send(kind="lookup.allergies", key=f"{state.session_id}:allergies", body=body)
+        elif isinstance(event, e.ReadyGranted):
             yield SetTimer("ready_expiry", event.ready.expires_at)
         elif isinstance(event, e.ReadyRevoked | e.InjectionStarted | e.SessionCancelled | e.ContrastDeferred):
             yield CancelTimer("ready_expiry")
