@@ -50,6 +50,8 @@ def event_named(lines: Sequence[bytes], start: int, at: int) -> str:
     `start` is the index of the first event line.
     """
     line = _one_event(lines, at)
+    if not line and at > start:
+        return event_named(lines, start, at - 1)
     if not any(pattern.search(line) for pattern in (_HASH, _PREVIOUS, _STREAM)):
         return "events"
     identity = _by_chain(lines, start, at) or _by_absence(lines, start, at) or _said(line).claim

@@ -400,7 +400,7 @@ def _discloses(line: bytes, ref: str, committed: str) -> bool:
 def _undisclosed(line: bytes, refs: Sequence[str]) -> Problem:
     """Name a broken disclosed value: by the reference it still shows, else by the first one not yet seen."""
     shown = next((ref for ref in refs if f'"{ref}"'.encode() in line), refs[0] if refs else None)
-    if shown is None or (not line.startswith(b'"') and b"salt" not in line):
+    if shown is None or (line and not line.startswith(b'"') and b"salt" not in line):
         return Problem("disclosed", "the layout of this section is broken")
     return Problem(f"disclosed.{shown}", "value and salt do not match the commitment in its event")
 

@@ -1,0 +1,183 @@
+"""A session's events as sentences a clinician reads, in the order they happened.
+
+Rule: sentences are made from what the file says and nothing else; single pages and repeats of a proof are left out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Payload = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the timeline; `kind` is one of plain, line, reaction, exception, signature."""
+
+    at: str
+    text: str
+    who: str
+    event_id: str
+    kind: str
+
+
+def words(code: str) -> str:
+    """Return a code as words: `no_packets_from_physician` → `no packets from physician`."""
+    return code.replace("_", " ").replace(":", ": ")
+
+
+def dose_text(dose: Mapping[str, Any] | None) -> str:
+    """Return a drug in one line: name, mg, mg/mL, mL, route; what is not known is left out."""
+    if dose is None:
+        return ""
+    parts = [str(dose["drug"])]
+    if dose.get("dose_mg"):
+        parts.append(f"{dose['dose_mg']} mg")
+    if dose.get("concentration_mg_per_ml"):
+        parts.append(f"{dose['concentration_mg_per_ml']} mg/mL")
+    if dose.get("volume_ml"):
+        parts.append(f"{dose['volume_ml']} mL")
+    if len(parts) == 1 and dose.get("amount_text"):
+        parts.append(str(dose["amount_text"]))
+    return " · ".join([*parts, str(dose["route"])]) if dose.get("route") else " · ".join(parts)
+
+
+def _vitals(p: Payload) -> str:
+    vitals = p.get("vitals", p)
+    shown = []
+    if vitals.get("systolic_mmhg") is not None:
+        diastolic = vitals.get("diastolic_mmhg")
+        shown.append(f"BP {vitals['systolic_mmhg']}/{diastolic if diastolic is not None else '–'} mmHg")
+    for name, label in (
+        ("heart_rate_bpm", "HR {} /min"),
+        ("spo2_percent", "SpO2 {} %"),
+        ("respiratory_rate_bpm", "RR {} /min"),
+    ):
+        if vitals.get(name) is not None:
+            shown.append(label.format(vitals[name]))
+    return "Vital signs: " + (", ".join(shown) or "none measured")
+
+
+def _contrast(p: Payload) -> str:
+    return f"Contrast given: {p['agent']} {p['concentration']}, {p['volume_ml']} mL {p['route']}"
+
+
+def _graded(p: Payload) -> str:
+    reason = f" ({p['reason']})" if p["reason"] else ""
+    return f"Physician graded it {p['severity']}, {words(p['presentation'])}{reason}"
+
+
+def _ordered(p: Payload) -> str:
+    past = f"; override: {p['override_reason']}" if p["overrides"] else ""
+    return f"Ordered: {dose_text(p['order']) or words(p['step_id'])}{past}"
+
+
+def _given(p: Payload) -> str:
+    beyond = f"; beyond {', '.join(map(words, p['beyond']))}" if p["beyond"] else ""
+    return f"Given: {dose_text(p['medication'])}, by {p['medication']['given_by']}{beyond}"
+
+
+def _assigned(p: Payload) -> str:
+    found = p["evidence"]
+    return f"Physician accepted: {found['name'] or found['person_id']}"
+
+
+_SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
+    "SessionScheduled": ("plain", "Session opened from the order"),
+    "OrderAmended": ("plain", "Order amended"),
+    "PatientAmended": ("plain", "Patient's demographics amended"),
+    "SessionCancelled": ("exception", lambda p: f"Cancelled: {words(p['reason'])}"),
+    "PreparationStarted": ("plain", "Preparation started"),
+    "ScreeningRecorded": ("plain", "Screening recorded"),
+    "KitChecked": ("plain", lambda p: f"Emergency kit {p['kit_id']} checked, in date to {p['expires_on']}"),
+    "ResponderCheckedIn": ("plain", lambda p: f"Responder checked in: {p['evidence']['name']}"),
+    "ResponderLeft": ("exception", "Responder left"),
+    "SupervisionRequested": ("plain", lambda p: f"Physician requested ({words(p['cause'])})"),
+    "RingStarted": ("plain", "Ringing"),
+    "RungRaised": ("plain", lambda p: f"Ring raised to {words(p['name'])}"),
+    "RingEscalated": ("exception", lambda p: f"Ring escalated; {p['contact']} named"),
+    "RingDeclined": ("plain", lambda p: f"Ring declined: {p['reason']}"),
+    "RingAnswered": ("plain", lambda p: f"Ring answered after {p['answered_after_s']} s"),
+    "PhysicianAssigned": ("plain", _assigned),
+    "PhysicianLeft": ("exception", lambda p: f"Physician no longer available: {words(p['cause'])}"),
+    "HandOffOffered": ("plain", lambda p: f"Hand-off offered to {p['to_physician_id']}"),
+    "HandOffAccepted": ("plain", lambda p: f"Hand-off accepted by {p['evidence']['name']}"),
+    "LineVerified": ("line", "Line verified: audio and video counted both ways"),
+    "LineDegraded": ("line", lambda p: f"Line degraded: {words(p['cause'])}"),
+    "LineLost": ("line", lambda p: f"Line lost: {words(p['cause'])}"),
+    "LineOnPhone": ("line", lambda p: f"Telephone only: {words(p['cause'])}"),
+    "LineClosed": ("line", "Call ended"),
+    "GapOpened": ("line", lambda p: f"Gap {p['number']} opened: {p['action']}"),
+    "GapActionRecorded": ("line", lambda p: f"Gap {p['number']}: {p['action']}"),
+    "GapClosed": ("line", lambda p: f"Gap {p['number']} closed: {words(p['cause'])}"),
+    "IdentityConfirmed": ("plain", lambda p: f"Identity confirmed by {', '.join(map(words, p['matched']))}"),
+    "ScreeningReviewed": ("plain", "History and screening reviewed by the physician"),
+    "ViewConfirmed": ("plain", "View of patient and injection site confirmed"),
+    "ContrastCleared": ("plain", lambda p: f"Contrast cleared: {p['agent']}"),
+    "ContrastDeferred": ("exception", lambda p: f"Contrast deferred: {p['reason']}"),
+    "ContrastDeclined": ("exception", lambda p: f"Contrast declined: {p['reason']}"),
+    "VerdictRecorded": ("plain", lambda p: f"Rules answered: {words(p['verdict']['result'])}"),
+    "VerdictAttested": ("exception", lambda p: f"Verdict attested: {p['reason']}"),
+    "ReadyGranted": ("plain", "READY"),
+    "ReadyRevoked": ("exception", lambda p: f"READY fell: {', '.join(map(words, p['reasons']))}"),
+    "ReadyExpired": ("plain", "READY expired"),
+    "InjectionStarted": ("plain", "Injection started"),
+    "ContrastGiven": ("plain", _contrast),
+    "InterlockBypassed": (
+        "exception",
+        lambda p: f"INTERLOCK BYPASSED; missing: {', '.join(map(words, p['missing']))}",
+    ),
+    "InjectionCompleted": ("plain", "Injection ended; observation begins"),
+    "ObservationElapsed": ("plain", "Observation time over"),
+    "MonitoringCompleted": ("plain", "Monitoring ended"),
+    "VitalsRecorded": ("plain", _vitals),
+    "ReactionReported": ("reaction", "REACTION reported"),
+    "SignsRecorded": ("reaction", lambda p: f"Signs: {', '.join(map(words, p['signs'])) or 'none'}"),
+    "SeveritySuggested": (
+        "reaction",
+        lambda p: f"Suggested grade: {p['severity']} ({' '.join(p['reasons'])})",
+    ),
+    "ReactionGraded": ("reaction", _graded),
+    "StepOrdered": ("reaction", _ordered),
+    "StepReadBack": ("reaction", lambda p: f"Read back: {words(p['step_id'])}"),
+    "StepDone": ("reaction", lambda p: f"Done: {words(p['step_id'])}"),
+    "StepRefused": ("reaction", lambda p: f"Decided against {words(p['step_id'])}: {p['reason']}"),
+    "MedicationGiven": ("reaction", _given),
+    "EmergencyCalled": ("reaction", lambda p: f"Emergency call: {p['service']}"),
+    "ReactionImproving": ("reaction", "Patient improving"),
+    "ReactionResolved": ("reaction", "Signs resolved"),
+    "ReactionDisposed": ("reaction", lambda p: f"Disposition: {words(p['disposition'])}"),
+    "ReactionDocumented": ("reaction", "Reaction documented"),
+    "AddendumOpened": (
+        "exception",
+        lambda p: f"LATE ENTRY: addendum {p['revision']} opened by {p['source']}",
+    ),
+    "LateEntryReported": ("exception", lambda p: f"LATE ENTRY: {words(p['source'])}"),
+    "RecordConfirmed": ("signature", "Technologist signed: performed"),
+    "RecordAttested": ("signature", "Physician signed: supervised"),
+    "RecordSealed": ("signature", "Record sealed"),
+}
+
+
+def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
+    """Return the moments of a file's events, in its order."""
+    moments = []
+    for event in events:
+        said = _SAID.get(event["type"])
+        if said is None:
+            continue
+        kind, text = said
+        sentence = text if isinstance(text, str) else text(event["payload"])
+        if event["stream"].startswith("reaction/"):
+            kind = "reaction"
+        who = event["actor"]["person_id"]
+        moments.append(
+            Moment(
+                at=event["at"],
+                text=sentence + (f" [{', '.join(map(words, event['flags']))}]" if event["flags"] else ""),
+                who="engine" if who.startswith("system:") else who,
+                event_id=f"{event['stream']}@{event['version']}",
+                kind=kind,
+            )
+        )
+    return moments
