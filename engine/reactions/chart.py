@@ -111,6 +111,8 @@ class ReactionChart(StateChart[None]):
                         "dose_over_cap",
                         "cumulative_exceeded",
                         "repeat_too_soon",
+                        "too_many_times",
+                        "dose_row_gone",
                     ],
                 )
                 | improving.to(
@@ -125,6 +127,8 @@ class ReactionChart(StateChart[None]):
                         "dose_over_cap",
                         "cumulative_exceeded",
                         "repeat_too_soon",
+                        "too_many_times",
+                        "dose_row_gone",
                     ],
                 )
                 | resolved.to(
@@ -139,6 +143,8 @@ class ReactionChart(StateChart[None]):
                         "dose_over_cap",
                         "cumulative_exceeded",
                         "repeat_too_soon",
+                        "too_many_times",
+                        "dose_row_gone",
                     ],
                 )
             )
@@ -266,6 +272,16 @@ def repeat_too_soon(f: Facts) -> bool:
     return "REPEAT_TOO_SOON" in _problems(f) and not f.command.override_reason.strip()
 
 
+def too_many_times(f: Facts) -> bool:
+    """This drug was given as often as its row allows; give a reason to override."""
+    return "TOO_MANY_TIMES" in _problems(f) and not f.command.override_reason.strip()
+
+
+def dose_row_gone(f: Facts) -> bool:
+    """The pack in force no longer has this row; grade again to see the present protocol."""
+    return "DOSE_ROW_GONE" in _problems(f)
+
+
 def read_back_mismatch(f: Facts) -> bool:
     """What was read back is not what was ordered; stop, ask the physician to repeat the order."""
     step = _step(f)
@@ -324,6 +340,8 @@ GUARDS = {
         dose_over_cap,
         cumulative_exceeded,
         repeat_too_soon,
+        too_many_times,
+        dose_row_gone,
         read_back_mismatch,
     )
 }

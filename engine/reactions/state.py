@@ -49,7 +49,8 @@ class Vitals:
 class OfferedDose:
     """A resolved dose as shown: exact and measured, with the formula and the row it came from.
 
-    `concentration_mg_per_ml` None prints "see vial"; amounts None mean that the physician decides.
+    `concentration_mg_per_ml` None prints "see vial". `dose_max_mg` is the upper end of a range. `waits_for` is
+    "weight" or "physician" when there is no number yet.
     """
 
     row_id: str
@@ -57,6 +58,7 @@ class OfferedDose:
     route: str
     form: str
     dose_mg: Decimal | None
+    dose_max_mg: Decimal | None
     concentration_mg_per_ml: Decimal | None
     volume_ml: Decimal | None
     measured_ml: Decimal | None
@@ -68,6 +70,8 @@ class OfferedDose:
     repeat_min_s: int | None
     repeat_max_s: int | None
     fresh_order: bool
+    condition: str
+    waits_for: str
     citation: str
     evidence: str
 

@@ -1,0 +1,234 @@
+"""Between the pack and the machine: what is offered, what an order of it is, and what stands against it.
+
+Rule: no number is made here. Everything comes from a row of the pack, or from the physician.
+"""
+
+import datetime as dt
+from decimal import Decimal
+
+from engine.kernel.errors import Missing
+from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, plain
+from engine.reactions.events import SeveritySuggested
+from engine.reactions.guards import EPINEPHRINE, order_problems
+from engine.reactions.pack import DrugRow, Pack
+from engine.reactions.resolve import DoseOption, ProtocolStep, Situation, resolve
+from engine.reactions.severity import suggest as suggest_severity
+from engine.reactions.state import (
+    Medication,
+    OfferedDose,
+    OfferedStep,
+    OrderedDose,
+    ReactionState,
+    Severity,
+    StepState,
+)
+
+MRI = ("MR", "MRI")
+ZONE_IV = "IV"
+
+
+def knows(pack: Pack, presentation: str) -> bool:
+    """Return whether the pack has a protocol for a presentation."""
+    return presentation in pack.presentations
+
+
+def suggest(pack: Pack, state: ReactionState) -> SeveritySuggested | None:
+    """Return the grade the pack's rules suggest from signs and last vital signs; None when they decide nothing."""
+    vitals = state.vitals[-1] if state.vitals else None
+    found = suggest_severity(pack, state.signs, vitals, age_years=state.age_years)
+    if found.severity is None:
+        return None
+    return SeveritySuggested(
+        severity=found.severity, rules=found.rules, reasons=found.reasons, presentations=found.presentations
+    )
+
+
+def steps(pack: Pack, state: ReactionState) -> tuple[OfferedStep, ...]:
+    """Return the protocol of the present grade for this patient, as offered now."""
+    situation = Situation(
+        presentation=state.presentation,
+        severity=state.severity or Severity.SEVERE,
+        age_years=state.age_years,
+        weight_kg=state.weight_kg,
+        vitals=state.vitals[-1] if state.vitals else None,
+        signs=state.signs,
+        agent=state.agent,
+        mri_zone=ZONE_IV if state.modality in MRI else "",
+        setting=state.setting,
+        given=state.given,
+    )
+    return tuple(_offered(step) for step in resolve(pack, situation))
+
+
+def _offered(step: ProtocolStep) -> OfferedStep:
+    return OfferedStep(
+        step_id=step.step_id,
+        number=step.number,
+        kind=step.kind,
+        text=step.text,
+        row_id=step.row_id,
+        citation=step.citation,
+        evidence=step.evidence,
+        doses=tuple(_dose(option) for option in step.options),
+        call_level=step.call_level,
+        physician_decides=step.physician_decides,
+        standing_order=step.standing_order,
+    )
+
+
+def _dose(option: DoseOption) -> OfferedDose:
+    dose = option.dose
+    if isinstance(dose, Dose):
+        return OfferedDose(
+            row_id=dose.row_id,
+            drug=dose.drug,
+            route=dose.route,
+            form=dose.form,
+            dose_mg=dose.dose_mg,
+            dose_max_mg=dose.dose_max_mg,
+            concentration_mg_per_ml=dose.concentration_mg_per_ml,
+            volume_ml=dose.volume_ml,
+            measured_ml=dose.measured_ml,
+            amount_text=dose.amount_text,
+            formula=dose.formula,
+            cap_applied=dose.cap_applied,
+            max_single_mg=dose.max_single_mg,
+            counter=dose.counter,
+            repeat_min_s=dose.repeat_min_s,
+            repeat_max_s=dose.repeat_max_s,
+            fresh_order=dose.fresh_order,
+            condition=option.condition,
+            waits_for="",
+            citation=dose.citation,
+            evidence=dose.evidence,
+        )
+    return _waiting(dose, option.condition)
+
+
+def _waiting(dose: PhysicianDecides | WeightNeeded, condition: str) -> OfferedDose:
+    """Return an offer without a number: the physician's, or the weight's."""
+    weight = isinstance(dose, WeightNeeded)
+    words = dose.formula if isinstance(dose, WeightNeeded) else dose.why
+    return OfferedDose(
+        row_id=dose.row_id,
+        drug=dose.drug,
+        route=dose.route,
+        form="",
+        dose_mg=None,
+        dose_max_mg=None,
+        concentration_mg_per_ml=None,
+        volume_ml=None,
+        measured_ml=None,
+        amount_text=f"{dose.drug} {dose.route}: {words}",
+        formula=words,
+        cap_applied=False,
+        max_single_mg=None,
+        counter=counter(dose.drug),
+        repeat_min_s=None,
+        repeat_max_s=None,
+        fresh_order=False,
+        condition=condition,
+        waits_for="weight" if weight else "physician",
+        citation=dose.citation,
+        evidence=dose.evidence,
+    )
+
+
+def offered(offer: OfferedStep, row_id: str) -> OfferedDose | None:
+    """Return the offered dose that an order means: the row named, or the only one there is."""
+    if not row_id and len(offer.doses) == 1:
+        return offer.doses[0]
+    return next((dose for dose in offer.doses if dose.row_id == row_id), None)
+
+
+def needs_weight(offer: OfferedStep, row_id: str) -> bool:
+    """Return whether the dose meant goes by a weight that is not known."""
+    dose = offered(offer, row_id)
+    return dose is not None and dose.waits_for == "weight"
+
+
+def undecided(offer: OfferedStep, row_id: str) -> bool:
+    """Return whether the dose meant is a range or left to the physician, so that the order must say it in mg."""
+    dose = offered(offer, row_id)
+    return dose is not None and (dose.waits_for == "physician" or dose.dose_max_mg is not None)
+
+
+def order(offer: OfferedStep, row_id: str, dose_mg: Decimal | None) -> OrderedDose | None:
+    """Return what an order of a step is; None for a step without a drug."""
+    dose = offered(offer, row_id)
+    if dose is None:
+        return None
+    as_offered = dose_mg is None or dose_mg == dose.dose_mg
+    amount = dose.dose_mg if dose_mg is None else dose_mg
+    volume = dose.measured_ml if as_offered else _volume(amount, dose.concentration_mg_per_ml)
+    return OrderedDose(
+        row_id=dose.row_id,
+        drug=dose.drug,
+        route=dose.route,
+        dose_mg=amount,
+        concentration_mg_per_ml=dose.concentration_mg_per_ml,
+        volume_ml=volume,
+        amount_text=dose.amount_text
+        if as_offered and dose.dose_max_mg is None
+        else _words(dose, amount, volume),
+        formula=dose.formula if as_offered else f"ordered by the physician; the row says: {dose.formula}",
+        counter=dose.counter,
+        citation=dose.citation,
+        evidence=dose.evidence,
+    )
+
+
+def _volume(dose_mg: Decimal | None, concentration: Decimal | None) -> Decimal | None:
+    return dose_mg / concentration if dose_mg is not None and concentration else None
+
+
+def _words(dose: OfferedDose, dose_mg: Decimal | None, volume_ml: Decimal | None) -> str:
+    """Write drug, mg, mg/mL, mL and route in one line."""
+    if dose_mg is None:
+        return dose.amount_text
+    product = "concentration: see vial"
+    if dose.concentration_mg_per_ml is not None and volume_ml is not None:
+        product = f"{plain(dose.concentration_mg_per_ml)} mg/mL, {plain(volume_ml)} mL"
+    injected = dose.form in ("", "injection", "kit")
+    return f"{dose.drug} {plain(dose_mg)} mg {f'({product})' if injected else dose.form} {dose.route}"
+
+
+def problems(pack: Pack, wanted: OrderedDose, state: ReactionState, now: dt.datetime) -> tuple[str, ...]:
+    """Return the reason words of everything that stands against an order now."""
+    row = _row(pack, wanted.row_id)
+    if row is None:
+        return ("DOSE_ROW_GONE",)
+    found = order_problems(pack, row, wanted.dose_mg, state.given, now, age_years=state.age_years)
+    return tuple(problem.reason for problem in found)
+
+
+def beyond(pack: Pack, given: Medication, state: ReactionState, now: dt.datetime) -> tuple[str, ...]:
+    """Return the limits that a reported dose went past: it is kept all the same, and flagged."""
+    row = _row(pack, given.row_id)
+    if row is None:
+        return ()
+    found = order_problems(pack, row, given.dose_mg, state.given, given.given_at, age_years=state.age_years)
+    return tuple(problem.reason for problem in found)
+
+
+def row_of(pack: Pack, state: ReactionState, step: StepState | None, drug: str, route: str) -> DrugRow | None:
+    """Return the pack's row for a reported drug: the order's, or the one of this patient's protocol by that route."""
+    if step is not None and step.order is not None and (step.order.drug, step.order.route) == (drug, route):
+        return _row(pack, step.order.row_id)
+    for other in state.steps.values():
+        for dose in other.offer.doses:
+            if (dose.drug, dose.route) == (drug, route):
+                return _row(pack, dose.row_id)
+    return None
+
+
+def counter(drug: str) -> str:
+    """Return what a dose without a row is summed with: every epinephrine counts."""
+    return EPINEPHRINE if EPINEPHRINE in drug.casefold() else drug
+
+
+def _row(pack: Pack, row_id: str) -> DrugRow | None:
+    try:
+        return pack.drug(row_id)
+    except Missing:
+        return None
