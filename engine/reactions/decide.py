@@ -129,7 +129,7 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
     row = protocol.row_of(x.objectives.pack, s, step, m.drug, m.route)
     medication = Medication(
         step_id=m.step_id,
-        row_id=row.row_id if row else "",
+        row_id=row.id if row else "",
         drug=m.drug,
         route=m.route,
         dose_mg=m.dose_mg,
