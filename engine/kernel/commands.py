@@ -23,11 +23,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerFired(Command):
-    """A timer of the stream is due. Sent by the engine's timers; `due_at` is when it should have fired."""
+    """A timer of the stream is due. Sent by the engine's timers; `due_at` is when it should have fired.
+
+    `set_at_version` names the setting that fires: one that was set anew or cancelled meanwhile reaches no machine.
+    0 stands for whatever is pending.
+    """
 
     internal: ClassVar[bool] = True
     name: str
     due_at: dt.datetime
+    set_at_version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,12 +49,17 @@ class ProtectedValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerRow:
-    """A pending wake-up of a stream."""
+    """A pending wake-up of a stream.
+
+    `set_at_version` is the stream's version after the commit that set it: it tells two settings of one name apart,
+    also when both are due at the same moment.
+    """
 
     stream: Stream
     name: str
     due_at: dt.datetime
     correlation: str
+    set_at_version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +123,7 @@ class Store(Protocol):
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Lost]:
         """Make a batch durable in one transaction, in order. A commit that lost its version does not fail others.
 
-        A repeated request id is answered as Lost unless its commit has no events.
+        A request id that is already kept is answered as Lost, whatever the version.
         """
         ...
 
@@ -152,12 +157,16 @@ class Store(Protocol):
         """Return pending timers due at or before `due` (all when None), earliest first."""
         ...
 
-    async def outbox(self, limit: int) -> list[OutboxRow]:
-        """Return pending sends, oldest first."""
+    async def timer(self, stream: Stream, name: str) -> TimerRow | None:
+        """Return the stream's pending timer of that name."""
+        ...
+
+    async def outbox(self, limit: int, *, kind: str | None = None) -> list[OutboxRow]:
+        """Return pending sends, oldest first, optionally of one kind."""
         ...
 
     async def outbox_attempted(self, key: str, *, done: bool) -> None:
-        """Count a hand-over; a done one is no longer pending."""
+        """Count a hand-over; a done one is no longer pending and never becomes pending again."""
         ...
 
     async def cursor(self, name: str) -> int:

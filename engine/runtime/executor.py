@@ -6,8 +6,10 @@ half-known state behind.
 
 import asyncio
 import hmac
+import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +29,8 @@ from engine.runtime.tail import Tail
 from engine.store.chain import FIRST, event_hash, verify_chain
 from engine.store.codec import Codec
 
+log = logging.getLogger(__name__)
+
 Enricher = Callable[[Any, Any, Request], Awaitable[Command]]
 Authorize = Callable[[Any, Machine, Any, Command], None]
 Listener = Callable[[Commit, Committed], None]
@@ -40,7 +44,8 @@ def allow_all(principal: Any, machine: Machine, state: Any, command: Command) ->
 class Outcome:
     """What became of a request: the stream's version after it, its events, the state now.
 
-    `repeated` says that the request id was known and this is its first outcome again (without its events).
+    `repeated` says that nothing happened now: the request id was known and this is its first outcome again (without
+    its events), or the timer that fired had been set anew or cancelled meanwhile.
     """
 
     stream: Stream
@@ -63,7 +68,9 @@ class Executor:
 
     `enrichers` fill in evidence fields of a command just before its decision; `authorize` may raise Forbidden once
     the stream's organization and site are known; `fingerprint_key` keys the hash that tells a repeated request from
-    a reused id, so that stored fingerprints reveal nothing of a patient.
+    a reused id, so that stored fingerprints reveal nothing of a patient. `listeners` hear
+    of each durable commit, in log order. Enrichers and listeners run while the stream is held: they may read any
+    stream and must not execute on this one.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class Executor:
         self.limits = limits or Limits()
         self.tail = Tail(store, self.codec, self.limits)
         self.listeners: list[Listener] = []
+        self.listeners_failed = 0
         self.enrichers: dict[type[Command], Enricher] = dict(enrichers or {})
         self._ids = ids
         self._key = fingerprint_key
@@ -116,6 +124,17 @@ class Executor:
         """Return a stream's present state (version 0 when it does not exist)."""
         return (await self._known(stream)).state
 
+    async def erase(self, refs: Iterable[str]) -> int:
+        """Erase protected values, in the store and wherever this process holds them; return how many there were."""
+        erased = 0
+        for ref in refs:
+            stream = Stream.parse(ref.partition("@")[0])
+            async with self._turn(stream):
+                erased += await self.store.erase([ref])
+                self._cache.pop(stream, None)
+                self.tail.forget()
+        return erased
+
     async def history(self, stream: Stream) -> list[Recorded]:
         """Return a stream's verified history."""
         rows = await self.store.load(stream)
@@ -128,25 +147,36 @@ class Executor:
             await asyncio.wait(tuple(self._running))
 
     async def _in_turn(self, request: Request, principal: Any) -> Outcome:
-        lock, waiting = self._locks.get(request.stream, (asyncio.Lock(), 0))
-        self._locks[request.stream] = (lock, waiting + 1)
+        async with self._turn(request.stream):
+            return await self._run(request, principal)
+
+    @asynccontextmanager
+    async def _turn(self, stream: Stream) -> AsyncIterator[None]:
+        """Hold a stream: one at a time, in the order of asking."""
+        lock, waiting = self._locks.get(stream, (asyncio.Lock(), 0))
+        self._locks[stream] = (lock, waiting + 1)
         try:
             async with lock:
-                return await self._run(request, principal)
+                yield
         finally:
-            lock, waiting = self._locks[request.stream]
+            lock, waiting = self._locks[stream]
             if waiting == 1:
-                del self._locks[request.stream]
+                del self._locks[stream]
             else:
-                self._locks[request.stream] = (lock, waiting - 1)
+                self._locks[stream] = (lock, waiting - 1)
 
     async def _run(self, request: Request, principal: Any) -> Outcome:
         fingerprint = self._fingerprint(request)
         for _ in range(self.limits.conflict_retries):
             before = await self.store.request(request.request_id)
             if before is not None:
-                return await self._again(request, before, fingerprint)
+                return await self._again(request, principal, before, fingerprint)
             known = await self._known(request.stream)
+            if not await self._still_set(request):
+                version = known.state.version
+                return Outcome(
+                    stream=request.stream, version=version, events=(), state=known.state, repeated=True
+                )
             request = _correlated(request, known.state)
             commit, events = await self._decide(request, principal, known, fingerprint)
             outcomes: list[Outcome] = []
@@ -160,10 +190,19 @@ class Executor:
             lost = result
         raise Conflict(expected=lost.expected, actual=lost.actual)
 
-    async def _again(self, request: Request, before: RequestRow, fingerprint: str) -> Outcome:
+    async def _still_set(self, request: Request) -> bool:
+        """Return whether a timer that fires is the one pending: between its reading and its turn it may be set anew."""
+        fired = request.command
+        if not isinstance(fired, TimerFired) or not fired.set_at_version:
+            return True
+        pending = await self.store.timer(request.stream, fired.name)
+        return pending is not None and pending.set_at_version == fired.set_at_version
+
+    async def _again(self, request: Request, principal: Any, before: RequestRow, fingerprint: str) -> Outcome:
         if before.fingerprint != fingerprint or before.stream != request.stream:
             raise Invalid("request_id", "this id was used for another request; choose a new one")
         state = await self.state(request.stream)
+        self._authorize(principal, self.machines[request.stream.machine], state, request.command)
         return Outcome(stream=request.stream, version=before.version, events=(), state=state, repeated=True)
 
     async def _decide(
@@ -224,7 +263,7 @@ class Executor:
             recorded = _recorded(row, event, request)
             state = machine.apply(state, recorded)
             effects.extend(machine.react(state, recorded))
-        sets, cancels, sends = _effects(request, effects)
+        sets, cancels, sends = _effects(request, effects, version)
         return Commit(
             stream=request.stream,
             expected_version=known.state.version,
@@ -253,7 +292,11 @@ class Executor:
             self._remember(request.stream, _Known(state, recorded[-1].hash))
         self.tail.append(recorded)
         for listener in self.listeners:
-            listener(commit, done)
+            try:
+                listener(commit, done)
+            except Exception as error:  # noqa: BLE001 - it is durable: no listener may change the caller's answer
+                self.listeners_failed += 1
+                log.error("a listener failed: %s", type(error).__name__)
         return Outcome(stream=request.stream, version=commit.request.version, events=recorded, state=state)
 
     async def _known(self, stream: Stream) -> _Known:
@@ -267,6 +310,9 @@ class Executor:
         verify_chain(rows)
         state = machine.fold(stream.id, await self.tail.decode(rows))
         known = _Known(state, rows[-1].hash if rows else FIRST)
+        newer = self._cache.get(stream)
+        if newer is not None and newer.state.version > state.version:  # committed while this was being read
+            return newer
         if rows:
             self._remember(stream, known)
         return known
@@ -306,7 +352,7 @@ def _correlated(request: Request, state: Any) -> Request:
 
 
 def _effects(
-    request: Request, effects: Iterable[Effect]
+    request: Request, effects: Iterable[Effect], version: int
 ) -> tuple[tuple[TimerRow, ...], tuple[str, ...], tuple[OutboxRow, ...]]:
     """Turn effects into rows; the last word on a timer wins, and a timer that fired is gone."""
     timers: dict[str, SetTimer | None] = {}
@@ -322,7 +368,13 @@ def _effects(
             sends.append(_send(request, effect))
     wanted = [timer for timer in timers.values() if timer is not None]
     sets = tuple(
-        TimerRow(stream=request.stream, name=t.name, due_at=t.due_at, correlation=request.correlation)
+        TimerRow(
+            stream=request.stream,
+            name=t.name,
+            due_at=t.due_at,
+            correlation=request.correlation,
+            set_at_version=version,
+        )
         for t in wanted
     )
     return sets, tuple(name for name, timer in timers.items() if timer is None), tuple(sends)

@@ -1,11 +1,14 @@
 """Every limit of the corridor, by name, with its unit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the corridor will hold at most. Past a limit the caller gets Overloaded with the limit's name."""
+    """What the corridor will hold at most. Past a limit the caller gets Overloaded with the limit's name.
+
+    Raises ValueError for a limit that is not above zero: none of them means "without limit".
+    """
 
     commands_in_flight: int = 1024
     commit_queue: int = 2048
@@ -19,11 +22,18 @@ class Limits:
     heartbeat_s: float = 5.0
     timers_per_pass: int = 256
     timer_poll_s: float = 1.0
+    timer_pause_max_s: float = 30.0
     sends_per_pass: int = 64
     send_concurrency: int = 8
     send_backoff_s: float = 1.0
     send_backoff_max_s: float = 60.0
+    sends_held: int = 1024
     outbox_poll_s: float = 1.0
     subscription_page_events: int = 256
     subscription_save_events: int = 64
     retry_wait_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            if getattr(self, limit.name) <= 0:
+                raise ValueError(f"{limit.name} must be above zero")

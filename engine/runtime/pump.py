@@ -4,12 +4,15 @@ Rule: a caller is answered only after its batch is durable; a failed batch fails
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 
 from engine.kernel.errors import Overloaded, Unavailable
 from engine.kernel.store import Commit, Committed, Lost, Store
 from engine.runtime.limits import Limits
+
+log = logging.getLogger(__name__)
 
 OnDurable = Callable[[Committed], None]
 Waiting = tuple[Commit, OnDurable, "asyncio.Future[Committed | Lost]"]
@@ -48,12 +51,21 @@ class CommitPump:
                 self._fail(batch, error)
                 continue
             self.batches += 1
-            for (_, on_durable, _), result in zip(batch, results, strict=True):
+            for (_, on_durable, answer), result in zip(batch, results, strict=True):
                 if isinstance(result, Committed):
-                    on_durable(result)
+                    self._tell(on_durable, answer, result)
             for (_, _, answer), result in zip(batch, results, strict=True):
                 if not answer.done():
                     answer.set_result(result)
+
+    @staticmethod
+    def _tell(on_durable: OnDurable, answer: "asyncio.Future[Committed | Lost]", done: Committed) -> None:
+        try:
+            on_durable(done)
+        except Exception as error:  # noqa: BLE001 - the pump's outermost loop: one fault must not hang the others
+            log.error("a durable commit could not be told: %s", type(error).__name__)
+            if not answer.done():
+                answer.set_exception(error)
 
     @staticmethod
     def _fail(batch: list[Waiting], error: Exception) -> None:

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from engine.kernel.commands import Request
-from engine.kernel.errors import AttendError, Conflict, Overloaded, Unavailable
+from engine.kernel.commands import Request, verb
+from engine.kernel.errors import AttendError, Conflict, Invalid, Overloaded, Unavailable
 from engine.kernel.events import Recorded
 from engine.runtime.executor import Executor
 
@@ -18,13 +18,16 @@ log = logging.getLogger(__name__)
 
 Reader = Callable[[Recorded], Awaitable[None]]
 Policy = Callable[[Recorded, Any], Iterable[Request]]
-ViewOf = Callable[[Recorded], Awaitable[Any]]
 
-PASSING = (Conflict, Overloaded, Unavailable)
+PASSING = (Overloaded, Unavailable)
 
 
 class Subscription:
-    """One named reader. `drain` works off what is there; `run` is the loop."""
+    """One named reader. `drain` works off what is there; `run` is the loop.
+
+    Overloaded and Unavailable pass: the event is handled again. Whatever else a reader raises is counted in `failed`,
+    logged without its content, and passed over: one poisonous event never stops the others.
+    """
 
     def __init__(self, name: str, executor: Executor, reader: Reader) -> None:
         self.name = name
@@ -37,7 +40,7 @@ class Subscription:
         self.failed = 0
 
     async def drain(self) -> int:
-        """Handle every event there is; return how many."""
+        """Handle every event there is; return how many. Raises Overloaded or Unavailable; then call again."""
         if self._position < 0:
             self._position = self._saved = await self._executor.store.cursor(self.name)
         handled = 0
@@ -51,13 +54,14 @@ class Subscription:
         return handled
 
     async def run(self) -> None:
-        """Handle events for ever."""
+        """Handle events for ever; the position is also saved whenever nothing happens."""
         while True:
             try:
                 await self.drain()
-                await self._executor.tail.wait(self._position, self._limits.heartbeat_s)
-            except PASSING as error:
-                log.warning("%s waits: %s", self.name, type(error).__name__)
+                if not await self._executor.tail.wait(self._position, self._limits.heartbeat_s):
+                    await self.save()
+            except Exception as error:  # noqa: BLE001 - the outermost loop: a reader that stops would be silence
+                log.error("%s waits: %s", self.name, type(error).__name__)
                 await asyncio.sleep(self._limits.retry_wait_s)
 
     async def save(self) -> None:
@@ -72,45 +76,84 @@ class Subscription:
             self.handled += 1
         except PASSING:
             raise
-        except AttendError as error:
+        except Exception as error:  # noqa: BLE001 - a poisonous event is counted and stops no other
             self.failed += 1
-            log.warning("%s: %s at %s", self.name, type(error).__name__, recorded.stream.machine)
+            log.error(
+                "%s: %s at a %s of %s",
+                self.name,
+                type(error).__name__,
+                recorded.type,
+                recorded.stream.machine,
+            )
 
 
 class PolicyRunner:
-    """The subscription that turns events into commands elsewhere."""
+    """The subscription that turns events into commands elsewhere.
 
-    def __init__(self, policies: Sequence[Policy], executor: Executor, view_of: ViewOf) -> None:
+    A refusal is kept in `refused` (the last REMEMBERED of them), a fault of a policy is counted in `failed`; neither
+    stops another policy.
+    """
+
+    REMEMBERED = 100
+
+    def __init__(self, policies: Sequence[Policy], executor: Executor, view: Any) -> None:
         self._policies = tuple(policies)
         self._executor = executor
-        self._view_of = view_of
+        self._view = view
         self.refused: list[str] = []
+        self.failed = 0
         self.subscription = Subscription("policies", executor, self._apply)
 
     async def _apply(self, recorded: Recorded) -> None:
-        """Run every policy on one event of a session. A refusal is kept (bounded) and stops no other policy."""
-        if not recorded.correlation:
-            return
-        view = await self._view_of(recorded)
         for policy in self._policies:
-            for number, request in enumerate(policy(recorded, view)):
-                try:
-                    await self._executor.execute(_named(request, policy, recorded, number))
-                except PASSING:
-                    raise
-                except AttendError as error:
-                    reason = getattr(error, "reason", type(error).__name__)
-                    self.refused = [*self.refused[-99:], f"{policy.__name__}:{reason}"]
-                    log.info("policy %s was refused: %s", policy.__name__, reason)
+            try:
+                for request in _named(policy, recorded, self._view):
+                    await self._ask(policy, request)
+            except PASSING:
+                raise
+            except Exception as error:  # noqa: BLE001 - one policy's fault must not stop the others
+                self.failed += 1
+                log.error("policy %s failed: %s at %s", policy.__name__, type(error).__name__, recorded.type)
+
+    async def _ask(self, policy: Policy, request: Request) -> None:
+        try:
+            await self._again_on_conflict(request)
+        except PASSING:
+            raise
+        except AttendError as error:
+            if isinstance(error, Invalid) and error.field == "request_id":
+                return  # it was done before a crash, with what the view said then
+            reason = getattr(error, "reason", type(error).__name__)
+            self.refused = [*self.refused[1 - self.REMEMBERED :], f"{policy.__name__}:{reason}"]
+            log.info("policy %s was refused: %s", policy.__name__, reason)
+
+    async def _again_on_conflict(self, request: Request) -> None:
+        for _ in range(self._executor.limits.conflict_retries - 1):
+            try:
+                await self._executor.execute(request)
+            except Conflict:
+                continue
+            return
+        await self._executor.execute(request)
 
 
-def _named(request: Request, policy: Policy, recorded: Recorded, number: int) -> Request:
-    return Request(
-        request_id=f"policy:{policy.__name__}:{recorded.id}:{number}",
-        stream=request.stream,
-        command=request.command,
-        actor=request.actor,
-        expected_version=request.expected_version,
-        correlation=request.correlation or recorded.correlation,
-        causation=recorded.id,
-    )
+def _named(policy: Policy, recorded: Recorded, view: Any) -> list[Request]:
+    """Name a policy's requests after the event and what each is for, so that a repeat is known as one.
+
+    Their order does not enter: after a crash the view may ask for fewer, and the rest must keep their names.
+    """
+    named: dict[str, Request] = {}
+    for request in policy(recorded, view):
+        name = f"policy:{policy.__name__}:{recorded.id}:{request.stream}:{verb(type(request.command))}"
+        while name in named:
+            name += "+"
+        named[name] = Request(
+            request_id=name,
+            stream=request.stream,
+            command=request.command,
+            actor=request.actor,
+            expected_version=request.expected_version,
+            correlation=request.correlation or recorded.correlation,
+            causation=recorded.id,
+        )
+    return list(named.values())

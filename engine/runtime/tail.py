@@ -6,6 +6,7 @@ Rule: the tail only saves reads. What it no longer holds is read from the store,
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 from engine.kernel.events import Recorded
 from engine.kernel.store import EventRow, Store
@@ -20,7 +21,7 @@ class Tail:
         self._store = store
         self._codec = codec
         self._recent: deque[Recorded] = deque(maxlen=limits.tail_events)
-        self._bell = asyncio.Event()
+        self._waiting: dict[str | None, set[asyncio.Future[None]]] = {}
         self.head = 0
 
     async def open(self) -> None:
@@ -28,37 +29,45 @@ class Tail:
         self.head = max(self.head, await self._store.head())
 
     def append(self, events: Sequence[Recorded]) -> None:
-        """Take newly durable events, in order, and ring."""
+        """Take newly durable events, in order, and ring for those who wait for them."""
         if not events:
             return
+        if self._recent and events[0].position != self._recent[-1].position + 1:
+            self._recent.clear()  # somebody else wrote in between: only the store has it all
         self._recent.extend(events)
         self.head = events[-1].position
-        self._bell.set()
-        self._bell = asyncio.Event()
+        for session in {None, *(event.correlation for event in events)}:
+            for waiting in self._waiting.get(session, ()):
+                if not waiting.done():
+                    waiting.set_result(None)
 
-    async def wait(self, after: int, timeout_s: float) -> bool:
-        """Wait until there is an event after `after`; return whether there is one."""
-        bell = self._bell
+    def forget(self) -> None:
+        """Drop what is held in memory: some of it was erased from the store."""
+        self._recent.clear()
+
+    async def wait(self, after: int, timeout_s: float, *, correlation: str | None = None) -> bool:
+        """Wait for an event after `after`, of one session if asked for; return whether there may be one."""
         if self.head > after:
             return True
+        ring: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault(correlation, set())
+        waiting.add(ring)
         try:
-            await asyncio.wait_for(bell.wait(), timeout_s)
+            await asyncio.wait_for(ring, timeout_s)
         except TimeoutError:
             return False
-        return self.head > after
+        finally:
+            waiting.discard(ring)
+            if not waiting and self._waiting.get(correlation) is waiting:
+                del self._waiting[correlation]
+        return True
 
     async def read(self, after: int, limit: int, *, correlation: str | None = None) -> list[Recorded]:
         """Return events after a position, in order; from the store when they are older than the tail."""
         if self._recent and self._recent[0].position <= after + 1:
             skip = after + 1 - self._recent[0].position
-            found = []
-            for n in range(skip, len(self._recent)):
-                recorded = self._recent[n]
-                if correlation is None or recorded.correlation == correlation:
-                    found.append(recorded)
-                    if len(found) == limit:
-                        break
-            return found
+            wanted = (self._recent[n] for n in range(skip, len(self._recent)))
+            return list(islice((one for one in wanted if correlation in (None, one.correlation)), limit))
         return await self.decode(await self._store.read(after, limit, correlation=correlation))
 
     async def decode(self, rows: Sequence[EventRow]) -> list[Recorded]:

@@ -66,10 +66,15 @@ class Codec:
         kind = self._kind(row)
         if not kind.protected:
             return []
-        fields = msgspec.json.decode(row.payload)
-        return [
-            fields[name][PROTECTED]["ref"] for name in kind.protected if isinstance(fields.get(name), dict)
-        ]
+        try:
+            fields = msgspec.json.decode(row.payload)
+            return [
+                fields[name][PROTECTED]["ref"]
+                for name in kind.protected
+                if isinstance(fields.get(name), dict)
+            ]
+        except (msgspec.MsgspecError, AttributeError, KeyError, TypeError) as error:
+            raise _unreadable(row, error) from error
 
     def decode(self, row: EventRow, protected: Mapping[str, ProtectedValue]) -> Recorded:
         """Return the recorded event. An erased protected field reads as None.
@@ -77,6 +82,8 @@ class Codec:
         Raises Corrupt for an unknown type, a payload that does not fit it, or a value that breaks its commitment.
         """
         kind = self._kind(row)
+        if row.schema > kind.schema:
+            raise Corrupt(f"{row.stream}@{row.version} {row.type} was written by a newer Attend")
         try:
             fields = msgspec.json.decode(row.payload)
             for schema in range(row.schema, kind.schema):
@@ -85,10 +92,8 @@ class Codec:
                 fields[name] = self._opened(fields.get(name), protected)
             event = msgspec.convert(fields, kind)
             actor = msgspec.json.decode(row.actor.encode(), type=Actor)
-        except (msgspec.MsgspecError, KeyError, TypeError) as error:
-            raise Corrupt(
-                f"{row.stream}@{row.version} does not read as {row.type}: {type(error).__name__}"
-            ) from error
+        except (msgspec.MsgspecError, AttributeError, KeyError, TypeError) as error:
+            raise _unreadable(row, error) from error
         return Recorded(
             position=row.position,
             stream=row.stream,
@@ -121,3 +126,7 @@ class Codec:
         if commitment(kept.salt, kept.value) != sealed["commitment"]:
             raise Corrupt(f"the protected value {sealed['ref']} breaks its commitment")
         return msgspec.json.decode(kept.value)
+
+
+def _unreadable(row: EventRow, error: Exception) -> Corrupt:
+    return Corrupt(f"{row.stream}@{row.version} does not read as {row.type}: {type(error).__name__}")

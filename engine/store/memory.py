@@ -4,6 +4,7 @@ import datetime as dt
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 from engine.kernel.ids import Stream
 from engine.kernel.store import (
@@ -73,7 +74,8 @@ class MemoryStore:
             source = self._correlated.get(correlation, [])
             start = bisect_right(source, after, key=lambda row: row.position)
         found = []
-        for row in source[start:] if machine else source[start : start + limit]:
+        for n in range(start, len(source)):
+            row = source[n]
             if machine is None or row.stream.machine == machine:
                 found.append(row)
                 if len(found) == limit:
@@ -101,9 +103,13 @@ class MemoryStore:
         pending = [t for t in self._timers.values() if due is None or t.due_at <= due]
         return sorted(pending, key=lambda t: (t.due_at, t.stream, t.name))[:limit]
 
-    async def outbox(self, limit: int) -> list[OutboxRow]:
+    async def timer(self, stream: Stream, name: str) -> TimerRow | None:
+        """Return the stream's pending timer of that name."""
+        return self._timers.get((stream, name))
+
+    async def outbox(self, limit: int, *, kind: str | None = None) -> list[OutboxRow]:
         """Return pending sends, oldest first."""
-        return list(self._outbox.values())[:limit]
+        return list(islice((r for r in self._outbox.values() if kind in (None, r.kind)), limit))
 
     async def outbox_attempted(self, key: str, *, done: bool) -> None:
         """Count a hand-over."""

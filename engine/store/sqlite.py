@@ -5,6 +5,7 @@ is told Unavailable. Reads use a second connection and never wait for the writer
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import fcntl
 import json
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from engine.kernel.errors import Corrupt, Unavailable
+from engine.kernel.errors import Corrupt, Invalid, Unavailable
 from engine.kernel.ids import Stream
 from engine.kernel.store import (
     Commit,
@@ -35,10 +36,13 @@ from engine.kernel.store import (
 
 T = TypeVar("T")
 NONCE_BYTES = 12
+KEY_BYTES = 32
+_KNOWN_TEXT = b"attend"
 _EVENT_COLUMNS = (
     "position, stream, version, type, schema, at, actor, correlation, causation, "
     "phases, flags, payload, hash, prev_hash"
 )
+_TIMER_COLUMNS = "stream, name, due_at, correlation, set_at_version"
 
 
 def _text(at: dt.datetime) -> str:
@@ -49,44 +53,88 @@ def _text(at: dt.datetime) -> str:
 class SqliteStore:
     """Opens or creates the file at `path`. `key` (32 bytes) encrypts protected values.
 
-    Raises Unavailable when another process writes this file or the file cannot be used.
+    `max_pages` bounds the file's size (a page is 4096 bytes); `busy_s` is how long to wait for a foreign lock.
+    `transactions` counts what was made durable: each is one fsync. Raises Unavailable when another process writes
+    this file or the file cannot be used, Corrupt when it was written with another key or by a newer Attend.
     """
 
-    def __init__(self, path: Path, key: bytes, *, max_pages: int | None = None) -> None:
+    def __init__(self, path: Path, key: bytes, *, max_pages: int | None = None, busy_s: float = 5.0) -> None:
+        if len(key) != KEY_BYTES:
+            raise Invalid("key", f"give {KEY_BYTES} bytes")
         self._cipher = AESGCM(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _take_lock(path.with_name(path.name + ".lock"))
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self._path = path
+        self._lock = _take_lock(path)
+        opened: list[sqlite3.Connection] = []
         try:
-            self._writer = _connect(path)
+            opened.append(_connect(path, busy_s))
+            self._writer = opened[0]
             self._writer.execute("PRAGMA secure_delete = ON")
             self._writer.execute("PRAGMA wal_autocheckpoint = 4000")
             _migrate(self._writer)
+            self._check_key()
             if max_pages is not None:
                 self._writer.execute(f"PRAGMA max_page_count = {int(max_pages)}")
-            self._reader = _connect(path)
+            opened.append(_connect(path, busy_s))
+            self._reader = opened[1]
             self._reader.execute("PRAGMA query_only = ON")
-        except sqlite3.Error as error:
+            self._file = _identity(path)
+        except (sqlite3.Error, OSError, Corrupt) as error:
+            for connection in opened:
+                connection.close()
             os.close(self._lock)
-            raise Unavailable(f"the database cannot be opened: {error}") from error
+            if isinstance(error, Corrupt):
+                raise
+            raise Unavailable(f"the database {path.name} cannot be opened: {error}") from error
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-writer")
+        self._closed = False
         self.transactions = 0
 
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Lost]:
         """Make a batch durable in one transaction."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, tuple(batch))
+        return await self._durably(lambda db: [self._one(commit) for commit in batch])
 
-    def _commit(self, batch: Sequence[Commit]) -> list[Committed | Lost]:
+    async def _durably(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` as one transaction on the writer's thread. Raises Unavailable; then nothing of it is kept."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
+        except RuntimeError as error:
+            raise Unavailable("nothing was stored: the database is closed") from error
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         db = self._writer
         try:
+            if _identity(self._path) != self._file:
+                raise Unavailable("nothing was stored: the database file was replaced")
             db.execute("BEGIN IMMEDIATE")
-            results = [self._one(commit) for commit in batch]
+            result = work(db)
             db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+        except (sqlite3.Error, OSError) as error:
             raise Unavailable(f"nothing was stored: {error}") from error
+        finally:
+            self._undo()
         self.transactions += 1
-        return results
+        return result
+
+    def _undo(self) -> None:
+        """Roll back what a failure left open, whatever it was; a lost connection has nothing to roll back."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+
+    def _check_key(self) -> None:
+        """Hold the file to the key it was first opened with."""
+        found = self._writer.execute("SELECT sealed FROM key_check").fetchone()
+        if found is None:
+            nonce = os.urandom(NONCE_BYTES)
+            sealed = nonce + self._cipher.encrypt(nonce, _KNOWN_TEXT, None)
+            self._writer.execute("INSERT INTO key_check VALUES (1, ?)", (sealed,))
+            return
+        try:
+            self._cipher.decrypt(found[0][:NONCE_BYTES], found[0][NONCE_BYTES:], None)
+        except InvalidTag:
+            raise Corrupt(
+                f"{self._path.name} was written with another key; give the key file it was made with"
+            ) from None
 
     def _one(self, commit: Commit) -> Committed | Lost:
         db, stream = self._writer, str(commit.stream)
@@ -117,8 +165,14 @@ class SqliteStore:
             db.execute("DELETE FROM timers WHERE stream = ? AND name = ?", (stream, name))
         for timer in commit.timers_set:
             db.execute(
-                "INSERT OR REPLACE INTO timers VALUES (?, ?, ?, ?)",
-                (str(timer.stream), timer.name, _text(timer.due_at), timer.correlation),
+                "INSERT OR REPLACE INTO timers VALUES (?, ?, ?, ?, ?)",
+                (
+                    str(timer.stream),
+                    timer.name,
+                    _text(timer.due_at),
+                    timer.correlation,
+                    timer.set_at_version,
+                ),
             )
         for send in commit.outbox:
             body = json.dumps(dict(send.body), sort_keys=True)
@@ -182,33 +236,40 @@ class SqliteStore:
         return found
 
     async def erase(self, refs: Sequence[str]) -> int:
-        """Erase protected values with their salts."""
+        """Erase protected values with their salts, from the log file beside the database too."""
         statement = "DELETE FROM protected WHERE ref = ?"
-        return await self._write(lambda db: sum(db.execute(statement, (ref,)).rowcount for ref in refs))
+        erased = await self._durably(lambda db: sum(db.execute(statement, (ref,)).rowcount for ref in refs))
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._fold_back)
+        return erased
+
+    def _fold_back(self) -> None:
+        """Write the log file back and empty it; when something reads just then, the next checkpoint does."""
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     async def timers(self, due: dt.datetime | None, limit: int) -> list[TimerRow]:
         """Return pending timers, earliest first."""
         bound = _text(due) if due is not None else "9999"
         found = self._rows(
-            "SELECT stream, name, due_at, correlation FROM timers WHERE due_at <= ? "
-            "ORDER BY due_at, stream, name LIMIT ?",
+            f"SELECT {_TIMER_COLUMNS} FROM timers WHERE due_at <= ? ORDER BY due_at, stream, name LIMIT ?",
             (bound, limit),
         )
-        return [
-            TimerRow(
-                stream=Stream.parse(stream),
-                name=name,
-                due_at=dt.datetime.fromisoformat(due_at),
-                correlation=session,
-            )
-            for stream, name, due_at, session in found
-        ]
+        return [_timer(row) for row in found]
 
-    async def outbox(self, limit: int) -> list[OutboxRow]:
-        """Return pending sends, oldest first."""
+    async def timer(self, stream: Stream, name: str) -> TimerRow | None:
+        """Return the stream's pending timer of that name."""
         found = self._rows(
-            "SELECT key, kind, stream, body, correlation, attempts FROM outbox WHERE done = 0 ORDER BY id LIMIT ?",
-            (limit,),
+            f"SELECT {_TIMER_COLUMNS} FROM timers WHERE stream = ? AND name = ?", (str(stream), name)
+        )
+        return _timer(found[0]) if found else None
+
+    async def outbox(self, limit: int, *, kind: str | None = None) -> list[OutboxRow]:
+        """Return pending sends, oldest first."""
+        where, values = ("AND kind = ?", (kind, limit)) if kind is not None else ("", (limit,))
+        found = self._rows(
+            "SELECT key, kind, stream, body, correlation, attempts FROM outbox "
+            f"WHERE done = 0 {where} ORDER BY id LIMIT ?",
+            values,
         )
         return [
             OutboxRow(
@@ -224,8 +285,8 @@ class SqliteStore:
 
     async def outbox_attempted(self, key: str, *, done: bool) -> None:
         """Count a hand-over; a done one stays as a row, so that its key is never sent again."""
-        statement = "UPDATE outbox SET attempts = attempts + 1, done = ? WHERE key = ?"
-        await self._write(lambda db: db.execute(statement, (int(done), key)).rowcount)
+        statement = "UPDATE outbox SET attempts = attempts + 1, done = ? WHERE key = ? AND done = 0"
+        await self._durably(lambda db: db.execute(statement, (int(done), key)).rowcount)
 
     async def cursor(self, name: str) -> int:
         """Return a reader's position."""
@@ -235,7 +296,7 @@ class SqliteStore:
     async def save_cursor(self, name: str, position: int) -> None:
         """Save a reader's position."""
         statement = "INSERT OR REPLACE INTO cursors VALUES (?, ?)"
-        await self._write(lambda db: db.execute(statement, (name, position)).rowcount)
+        await self._durably(lambda db: db.execute(statement, (name, position)).rowcount)
 
     async def streams(self, machine: str, after: str, limit: int) -> list[Stream]:
         """Return the machine's streams after an id, in id order."""
@@ -246,7 +307,10 @@ class SqliteStore:
         return [Stream.parse(stream) for (stream,) in found]
 
     async def close(self) -> None:
-        """Finish what is under way, fold the log file back in, release the file."""
+        """Finish what is under way, fold the log file back in, release the file. Closing twice is allowed."""
+        if self._closed:
+            return
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
@@ -254,20 +318,6 @@ class SqliteStore:
         self._reader.close()
         self._writer.close()
         os.close(self._lock)
-
-    async def _write(self, work: Callable[[sqlite3.Connection], int]) -> int:
-        def run() -> int:
-            try:
-                self._writer.execute("BEGIN IMMEDIATE")
-                changed = work(self._writer)
-                self._writer.execute("COMMIT")
-            except sqlite3.Error as error:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise Unavailable(f"nothing was stored: {error}") from error
-            return changed
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     def _rows(self, statement: str, values: Iterable[Any]) -> list[Any]:
         try:
@@ -279,23 +329,34 @@ class SqliteStore:
         return [_row(found) for found in self._rows(f"SELECT {_EVENT_COLUMNS} FROM events {where}", values)]
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=busy_s)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     return db
 
 
 def _take_lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the lock file beside the database, as long as this process lives. Raises Unavailable."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Unavailable(f"the folder of {path.name} cannot be used: {error.strerror}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
         raise Unavailable(
-            f"another process is writing {path.with_suffix('').name}; stop it, or choose another data folder"
+            f"another process is writing {path.name}; stop it, or choose another data folder"
         ) from None
     return handle
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return which file a path names now: a deleted or replaced database must not be written to unnoticed."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -303,10 +364,23 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY) STRICT")
     seen = {name for (name,) in db.execute("SELECT name FROM migrations")}
     folder = files("engine.store") / "migrations" / "sqlite"
-    for script in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if script.name.endswith(".sql") and script.name not in seen:
-            name = script.name.replace("'", "")
-            db.executescript(f"BEGIN; {script.read_text()} INSERT INTO migrations VALUES ('{name}'); COMMIT;")
+    scripts = {script.name: script for script in folder.iterdir() if script.name.endswith(".sql")}
+    if unknown := sorted(seen - set(scripts)):
+        raise Corrupt(f"the database was written by a newer Attend (migration {unknown[0]}); use that one")
+    for name in sorted(set(scripts) - seen):
+        script = scripts[name].read_text()
+        db.executescript(f"BEGIN; {script} INSERT INTO migrations VALUES ('{name}'); COMMIT;")
+
+
+def _timer(found: Sequence[Any]) -> TimerRow:
+    stream, name, due_at, session, version = found
+    return TimerRow(
+        stream=Stream.parse(stream),
+        name=name,
+        due_at=dt.datetime.fromisoformat(due_at),
+        correlation=session,
+        set_at_version=version,
+    )
 
 
 def _event(row: EventRow) -> tuple[Any, ...]:

@@ -28,10 +28,11 @@ CREATE TABLE requests (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE timers (
-    stream      TEXT NOT NULL,
-    name        TEXT NOT NULL,
-    due_at      TEXT NOT NULL,
-    correlation TEXT NOT NULL,
+    stream         TEXT NOT NULL,
+    name           TEXT NOT NULL,
+    due_at         TEXT NOT NULL,
+    correlation    TEXT NOT NULL,
+    set_at_version INTEGER NOT NULL,
     PRIMARY KEY (stream, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX timers_by_due ON timers (due_at);
@@ -47,6 +48,7 @@ CREATE TABLE outbox (
     done        INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX outbox_pending ON outbox (id) WHERE done = 0;
+CREATE INDEX outbox_pending_by_kind ON outbox (kind, id) WHERE done = 0;
 
 -- Erasable: the value is encrypted, its salt dies with the row. secure_delete overwrites what was erased.
 CREATE TABLE protected (
@@ -56,6 +58,12 @@ CREATE TABLE protected (
     salt       BLOB NOT NULL,
     value      BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- One known text under the key: a file is never opened, and never written, with another key.
+CREATE TABLE key_check (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    sealed BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE cursors (
     name     TEXT PRIMARY KEY,
