@@ -353,10 +353,22 @@ def _signatures(s: _Sheet) -> list[list[str]]:
         signed = s.of(f"signatures.{who}")
         if signed is not None:
             at = moment(signed["signed_at"]).strftime("%Y-%m-%d %H:%M:%S UTC")
-            rows.append([signed["person_id"], who, signed["meaning"], at, signed["record_hash"]])
+            name = _name_of(s, signed["person_id"])
+            rows.append([name, who, signed["meaning"], at, signed["record_hash"]])
     return rows
+
+
+def _name_of(s: _Sheet, person_id: str) -> str:
+    """Return a person's printed name as the credentials found it, with the id; the id alone when there is none."""
+    for present in s.of("physician.presence") or []:
+        if present["person_id"] == person_id and present["name"]:
+            return f"{present['name']} ({person_id})"
+    return person_id
 
 
 def _seal(s: _Sheet) -> dict[str, str] | None:
     seal = s.document["seal"]
-    return {name: str(value) for name, value in seal.items()} if seal else None
+    if not seal:
+        return None
+    halves = seal["signature"][:64] + "\n" + seal["signature"][64:]
+    return {**{name: str(value) for name, value in seal.items()}, "signature": halves}

@@ -317,6 +317,9 @@ def _offers() -> tuple[OfferedStep, ...]:
         repeat_min_s=300,
         repeat_max_s=900,
         fresh_order=True,
+        dose_max_mg=None,
+        condition="",
+        waits_for="",
     )
     oxygen = "Oxygen by mask, 6-10 L/min"
     return (
