@@ -1,5 +1,6 @@
 """The shipped packs as the tests read them, and packs that are broken on purpose."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,9 @@ CONSENSUS = "acr-aaaai-2025"
 
 @cache
 def texts() -> Mapping[str, str]:
-    return {str(path.relative_to(FOLDER)): path.read_text("utf-8") for path in sorted(FOLDER.glob("*/*.toml"))}
+    return {
+        str(path.relative_to(FOLDER)): path.read_text("utf-8") for path in sorted(FOLDER.glob("*/*.toml"))
+    }
 
 
 @cache
@@ -37,11 +40,11 @@ def changed_texts(file: str, old: str, new: str) -> Mapping[str, str]:
 
 
 def row_text(file: str, row_id: str) -> str:
-    """Return one row's block as written, to be changed by a test."""
+    """Return one row's block as written, with its steps, to be changed by a test."""
     text = texts()[file]
     start = text.rindex("[[", 0, text.index(f'id = "{row_id}"\n'))
-    end = text.find("\n\n[[", start)
-    return text[start : end if end > 0 else len(text)]
+    following = re.compile(r"\n\[\[\w+\]\]").search(text, start)
+    return text[start : following.start() if following else len(text)]
 
 
 def with_row_changed(file: str, row_id: str, old: str, new: str, name: str = ACR) -> Pack:

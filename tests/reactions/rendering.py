@@ -41,7 +41,9 @@ def page(pack: Pack, presentation: str, population: str) -> str:
 
 def _severity(pack: Pack, presentation: str, population: str, severity: Severity) -> Iterator[str]:
     weights = CHILD_KG if population == "child" else ADULT_KG
-    resolved = {weight: _resolve(pack, presentation, population, severity, weight) for weight in (None, *weights)}
+    resolved = {
+        weight: _resolve(pack, presentation, population, severity, weight) for weight in (None, *weights)
+    }
     base = resolved[None]
     hospital = _resolve(pack, presentation, population, severity, None, setting="hopd")
     yield f"--- {severity}: {base.text} (row {base.row_id}, {base.presentation})"
@@ -56,8 +58,10 @@ def _severity(pack: Pack, presentation: str, population: str, severity: Severity
         for number, option in enumerate(step.options):
             instead = f" INSTEAD OF {option.instead_of}: {option.condition}" if option.instead_of else ""
             yield f"        - {option.row_id}: {option.dose.drug} {option.dose.route}{instead}"
-            yield f"          {_limits(option.dose)}"
-            seen = [(weight, resolved[weight].steps[place].options[number].dose) for weight in (None, *weights)]
+            yield f"          {_limits(resolved[weights[-1]].steps[place].options[number].dose)}"
+            seen = [
+                (weight, resolved[weight].steps[place].options[number].dose) for weight in (None, *weights)
+            ]
             if len({_words(dose) for _, dose in seen}) == 1:
                 yield f"          any weight   {_words(seen[0][1])}"
                 continue
@@ -68,7 +72,12 @@ def _severity(pack: Pack, presentation: str, population: str, severity: Severity
 
 
 def _resolve(
-    pack: Pack, presentation: str, population: str, severity: Severity, weight: Decimal | None, setting: str = "idtf"
+    pack: Pack,
+    presentation: str,
+    population: str,
+    severity: Severity,
+    weight: Decimal | None,
+    setting: str = "idtf",
 ) -> ResolvedProtocol:
     return resolve_protocol(
         pack,

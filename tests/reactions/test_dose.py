@@ -81,7 +81,9 @@ def test_exact_and_measured_dose_are_both_kept() -> None:
     """7.5 kg: exactly 0.075 mL, drawn up 0.07 mL, never 0.08."""
     shown = dose("C-EPI-IM", "7.5")
 
-    assert (shown.volume_ml, shown.measured_ml, shown.measured_mg) == tuple(map(Decimal, ("0.075", "0.07", "0.07")))
+    assert (shown.volume_ml, shown.measured_ml, shown.measured_mg) == tuple(
+        map(Decimal, ("0.075", "0.07", "0.07"))
+    )
 
 
 @pytest.mark.parametrize(("kg", "trap"), [("30", "0.1"), ("100", "0.1")])
@@ -191,7 +193,11 @@ def test_a_heavier_child_never_gets_less(first: Decimal, second: Decimal, row_id
     light, heavy = sorted((first, second))
     less, more = dose(row_id, light), dose(row_id, heavy)
 
-    for one, other in ((less.dose_mg, more.dose_mg), (less.amount, more.amount), (less.measured_ml, more.measured_ml)):
+    for one, other in (
+        (less.dose_mg, more.dose_mg),
+        (less.amount, more.amount),
+        (less.measured_ml, more.measured_ml),
+    ):
         assert (one is None) == (other is None)
         assert one is None or other is None or one <= other
 
@@ -207,7 +213,7 @@ def test_below_the_cap_the_dose_is_exactly_the_product(weight: Decimal) -> None:
 
 @given(value=st.decimals(min_value=0, max_value=100000, places=3, allow_nan=False))
 def test_a_number_is_written_without_trailing_zero_and_reads_the_same(value: Decimal) -> None:
-    """"1.0" is read as ten: it is written "1"; a leading zero stays."""
+    """ "1.0" is read as ten: it is written "1"; a leading zero stays."""
     written = plain(value)
 
     assert Decimal(written) == value

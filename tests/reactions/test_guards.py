@@ -1,0 +1,213 @@
+"""Caps, totals and intervals, at the limit and one past it; arrest doses are never held up."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+from hypothesis import given as hypothesis_given
+from hypothesis import strategies as st
+
+from engine.reactions.guards import (
+    Given,
+    cap_problem,
+    fresh_order_problem,
+    order_problems,
+    product_problem,
+    repeat_too_soon,
+    times_problem,
+    total_mg,
+)
+from engine.reactions.pack import DrugRow
+from engine.reactions.state import Medication
+from tests.reactions.packs import CONSENSUS, pack
+
+NOON = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+IM, IV, AI = pack().drug("A-EPI-IM"), pack().drug("A-EPI-IV"), pack().drug("A-EPI-AI")
+ARREST = pack().drug("A-EPI-ARREST")
+
+
+def went_in(row_id: str, mg: str | None, minutes: int = 0, counter: str = "epinephrine") -> Given:
+    amount = None if mg is None else Decimal(mg)
+    at = NOON + dt.timedelta(minutes=minutes)
+    return Given(row_id=row_id, counter=counter, dose_mg=amount, given_at=at)
+
+
+def reason(problem: object) -> str:
+    return getattr(problem, "reason", "")
+
+
+@pytest.mark.parametrize(
+    ("mg", "expected"), [("0.3", ""), ("0.300", ""), ("0.31", "DOSE_OVER_CAP"), ("3", "DOSE_OVER_CAP")]
+)
+def test_the_single_cap(mg: str, expected: str) -> None:
+    """On the cap is allowed, above it is not (trap X-6, tenfold)."""
+    assert reason(cap_problem(pack(), IM, Decimal(mg), ())) == expected
+
+
+def test_an_im_dose_by_the_iv_row_is_over_its_cap() -> None:
+    """Traps X-2, X-3 and X-4: 0.3 mg or 1 mg pushed IV to a patient with a pulse."""
+    for mg in ("0.3", "1"):
+        assert reason(cap_problem(pack(), IV, Decimal(mg), ())) == "DOSE_OVER_CAP"
+
+
+def test_landing_exactly_on_one_milligram_is_allowed_and_above_it_is_not() -> None:
+    """Decision (g): IM, IV and auto-injector are summed; strictly above 1 mg needs an override."""
+    before = (went_in("A-EPI-IM", "0.3"), went_in("A-EPI-AI", "0.3"), went_in("A-EPI-IV", "0.1"))
+
+    assert cap_problem(pack(), IM, Decimal("0.3"), before) is None
+    assert (
+        reason(cap_problem(pack(), IM, Decimal("0.3"), (*before, went_in("A-EPI-IV", "0.1"))))
+        == "CUMULATIVE_EXCEEDED"
+    )
+    assert cap_problem(pack(), IV, Decimal("0.1"), (*before, went_in("A-EPI-IV", "0.2"))) is None
+
+
+def test_three_auto_injectors_and_no_fourth() -> None:
+    """0.9 mg by devices, whatever else was given."""
+    before = [went_in("A-EPI-AI", "0.3")] * 3
+
+    assert cap_problem(pack(), AI, Decimal("0.3"), before[:2]) is None
+    assert reason(cap_problem(pack(), AI, Decimal("0.3"), before)) == "CUMULATIVE_EXCEEDED"
+    assert reason(times_problem(AI, before)) == "TOO_MANY_TIMES"
+
+
+def test_arrest_doses_are_a_counter_of_their_own_without_a_stop() -> None:
+    """Nothing blocks or delays an arrest dose, and it does not use up the anaphylaxis total."""
+    arrest = [went_in("A-EPI-ARREST", "1", counter="epinephrine_arrest")] * 20
+    before = (*arrest, went_in("A-EPI-IM", "0.9"))
+
+    assert order_problems(pack(), ARREST, Decimal(1), before, NOON) == ()
+    assert order_problems(pack(), ARREST, Decimal(10), (), NOON) == ()
+    assert cap_problem(pack(), IV, Decimal("0.1"), before) is None
+
+
+def test_a_dose_of_unknown_amount_counts_as_the_largest_one() -> None:
+    """What went in and was not measured is not taken for nothing."""
+    assert total_mg(pack(), [went_in("A-EPI-IM", None)]) == Decimal("0.3")
+    assert total_mg(pack(), [went_in("", None)]) == Decimal("0.3")
+    assert (
+        reason(cap_problem(pack(), IM, Decimal("0.3"), [went_in("A-EPI-IM", None)] * 3))
+        == "CUMULATIVE_EXCEEDED"
+    )
+
+
+def test_the_row_of_the_consensus_takes_the_place_of_the_fixed_one() -> None:
+    """0.5 mg is within the consensus pack's cap and above that of ACR."""
+    row = pack(CONSENSUS).drug("A-EPI-IM")
+
+    assert cap_problem(pack(CONSENSUS), row, Decimal("0.5"), ()) is None
+    assert cap_problem(pack(CONSENSUS), row, Decimal("0.5"), [went_in(row.id, "0.5")]) is None
+    assert (
+        reason(cap_problem(pack(CONSENSUS), row, Decimal("0.5"), [went_in(row.id, "0.5")] * 2))
+        == "CUMULATIVE_EXCEEDED"
+    )
+
+
+@pytest.mark.parametrize(("age", "expected"), [(6, "CUMULATIVE_EXCEEDED"), (12, "")])
+def test_the_atropine_total_goes_by_age(age: int, expected: str) -> None:
+    """1 mg for a child, 2 mg from 12 years."""
+    row = pack().drug("C-ATR")
+    before = [went_in("C-ATR", "0.6", counter="atropine")]
+
+    assert reason(cap_problem(pack(), row, Decimal("0.6"), before, age_years=age)) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0, "REPEAT_TOO_SOON"), (299, "REPEAT_TOO_SOON"), (300, ""), (901, "")]
+)
+def test_the_repeat_interval(seconds: int, expected: str) -> None:
+    """Five minutes after the last dose, to the second."""
+    now = NOON + dt.timedelta(seconds=seconds)
+
+    assert reason(repeat_too_soon(IM, [went_in("A-EPI-IM", "0.3")], now)) == expected
+
+
+def test_the_interval_counts_from_any_route_and_says_how_long() -> None:
+    """An auto-injector two minutes ago holds up the next IM dose for three."""
+    found = repeat_too_soon(
+        IM, [went_in("A-EPI-AI", "0.3", 3), went_in("A-EPI-IM", "0.3")], NOON + dt.timedelta(minutes=5)
+    )
+
+    assert found is not None
+    assert found.sentence == "The next epinephrine may go in 180 s from now."
+
+
+def test_a_vague_interval_needs_a_fresh_order_for_each_dose() -> None:
+    """ "Every few minutes" is no number: not too soon, but one order is one dose."""
+    assert repeat_too_soon(IV, [went_in("A-EPI-IV", "0.1")], NOON) is None
+    assert fresh_order_problem(IV, ordered=1, given=0) is None
+    assert reason(fresh_order_problem(IV, ordered=1, given=1)) == "FRESH_ORDER_NEEDED"
+    assert fresh_order_problem(IM, ordered=0, given=3) is None
+
+
+def test_albuterol_three_times() -> None:
+    """Three times two puffs, and no fourth."""
+    row = pack().drug("A-ALB")
+    before = [went_in("A-ALB", "0.18", counter="albuterol")] * 3
+
+    assert order_problems(pack(), row, Decimal("0.18"), before[:2], NOON) == ()
+    assert {p.reason for p in order_problems(pack(), row, Decimal("0.18"), before, NOON)} == {
+        "CUMULATIVE_EXCEEDED",
+        "TOO_MANY_TIMES",
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "strength", "route", "volume", "expected"),
+    [
+        (IM, "1", "IM", "0.3", ""),
+        (IM, "0.1", "IM", "0.3", "WRONG_PRODUCT"),
+        (IV, "1", "IV", "1", "WRONG_PRODUCT"),
+        (IV, "0.1", "IV", "10", "WRONG_VOLUME"),
+        (IM, "1", "IV", "0.3", "WRONG_ROUTE"),
+        (IV, "0.1", "IV", "1", ""),
+    ],
+    ids=["right", "X-1", "X-2", "X-3", "X-4", "right-iv"],
+)
+def test_the_product_in_the_hand(row: DrugRow, strength: str, route: str, volume: str, expected: str) -> None:
+    """Traps X-1 to X-4: concentration, route and volume are those of the row."""
+    found = product_problem(
+        row, concentration_mg_per_ml=Decimal(strength), route=route, volume_ml=Decimal(volume)
+    )
+
+    assert reason(found) == expected
+
+
+def test_a_medication_of_the_reaction_is_a_given_dose() -> None:
+    """The machine's own record goes straight into the guards."""
+    dose = Medication(
+        step_id="T-A-ANA.1",
+        row_id="A-EPI-IM",
+        drug="epinephrine",
+        route="IM",
+        dose_mg=Decimal("0.3"),
+        concentration_mg_per_ml=Decimal(1),
+        volume_ml=Decimal("0.3"),
+        counter="epinephrine",
+        given_at=NOON,
+        given_by="person",
+    )
+
+    assert [p.reason for p in order_problems(pack(), IM, Decimal("0.3"), [dose], NOON)] == ["REPEAT_TOO_SOON"]
+
+
+DOSES = st.sampled_from([("A-EPI-IM", "0.3"), ("A-EPI-AI", "0.3"), ("A-EPI-IV", "0.1")])
+
+
+@hypothesis_given(orders=st.lists(st.tuples(DOSES, st.integers(0, 20)), max_size=25))
+def test_no_sequence_of_accepted_orders_leaves_a_cap_or_an_interval(
+    orders: list[tuple[tuple[str, str], int]],
+) -> None:
+    """Whatever is ordered in whatever order: the sum stays at 1 mg or below and intervals are kept."""
+    given: list[Given] = []
+    now = NOON
+    for (row_id, mg), minutes in orders:
+        now += dt.timedelta(minutes=minutes)
+        row = pack().drug(row_id)
+        if order_problems(pack(), row, Decimal(mg), given, now):
+            continue
+        if row.repeat_min_s is not None and given:
+            assert (now - given[-1].given_at).total_seconds() >= row.repeat_min_s
+        given.append(Given(row_id=row_id, counter=row.counter, dose_mg=Decimal(mg), given_at=now))
+
+    assert total_mg(pack(), given) <= 1
