@@ -1,0 +1,154 @@
+"""Fills the evidence of commands that need to know about people, sites and rules, just before the decision.
+
+Rule: it looks up and asks; it never refuses. What was found lands in the event, so an auditor sees what was known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from engine.kernel.clock import Clock
+from engine.kernel.commands import Command, Request
+from engine.people.evidence import physician_evidence, responder_evidence
+from engine.people.registry import Registry
+from engine.people.verdict import Rules
+from engine.runtime.executor import Enricher
+from engine.workflows.coverage import commands as coverage
+from engine.workflows.coverage.state import CoverageState, RoomRef
+from engine.workflows.directory.chart import RUNGS
+from engine.workflows.ring import commands as ring
+from engine.workflows.ring.state import Candidate, RingEvidence, RingState, Rung
+from engine.workflows.session import commands as session
+from engine.workflows.session.state import CredentialEvidence, SessionState
+
+
+class PeopleEnrichers:
+    """The enrichers that look at people."""
+
+    def __init__(self, registry: Registry, rules: Rules, clock: Clock) -> None:
+        self._registry = registry
+        self._rules = rules
+        self._clock = clock
+
+    def all(self) -> Mapping[type[Command], Enricher]:
+        """Return the enricher of each command that needs one."""
+        return {
+            session.ScheduleSession: self.site,
+            session.CheckInResponder: self.responder,
+            session.AssignPhysician: self.physician,
+            session.AcceptHandOff: self.hand_off,
+            session.EvaluateRules: self.verdict,
+            session.GrantReady: self.ready,
+            ring.StartRing: self.ladder,
+            ring.AnswerRing: self.answer,
+            coverage.HoldCoverage: self.window,
+        }
+
+    async def site(self, state: SessionState, command: session.ScheduleSession, request: Request) -> Command:
+        """Fill state and setting from the site. Raises Invalid for an unknown site."""
+        site = await self._registry.site(command.organization_id, command.site_id)
+        return replace(command, site_state=site.state, setting=site.setting)
+
+    async def responder(
+        self, state: SessionState, command: session.CheckInResponder, request: Request
+    ) -> Command:
+        """Fill what is known of the responder."""
+        return replace(command, evidence=await self._responder(state, command.responder_id))
+
+    async def physician(
+        self, state: SessionState, command: session.AssignPhysician, request: Request
+    ) -> Command:
+        """Fill what is known of the physician who answered."""
+        return replace(command, evidence=await self._physician(state, command.physician_id))
+
+    async def hand_off(
+        self, state: SessionState, command: session.AcceptHandOff, request: Request
+    ) -> Command:
+        """Fill what is known of the physician who accepts."""
+        return replace(command, evidence=await self._physician(state, request.actor.person_id))
+
+    async def verdict(self, state: SessionState, command: session.EvaluateRules, request: Request) -> Command:
+        """Ask the rules about the session as it stands."""
+        physician = await self._physician(state, state.physician.person_id) if state.physician else None
+        responder = await self._responder(state, state.responder.person_id) if state.responder else None
+        directory = await self._registry.directory(state.organization_id)
+        now = self._clock.now()
+        return replace(command, verdict=self._rules.evaluate(state, directory, physician, responder, now))
+
+    async def ready(self, state: SessionState, command: session.GrantReady, request: Request) -> Command:
+        """Look at both people again and ask the rules again."""
+        asked = await self.verdict(state, session.EvaluateRules(), request)
+        assert isinstance(asked, session.EvaluateRules)
+        physician = await self._physician(state, state.physician.person_id) if state.physician else None
+        responder = await self._responder(state, state.responder.person_id) if state.responder else None
+        return replace(command, verdict=asked.verdict, physician=physician, responder=responder)
+
+    async def ladder(self, state: RingState, command: ring.StartRing, request: Request) -> Command:
+        """Fill who is rung: live windows that cover the room first, then the site's roster, licensed people only."""
+        now = self._clock.now()
+        directory = await self._registry.directory(command.organization_id)
+        site = directory.sites.get(command.site_id)
+        roster = directory.rosters.get(command.site_id, {})
+        windows = {window.physician_id: window for window in await self._registry.live_windows(now)}
+        holders = tuple(
+            person for person, window in windows.items() if _covers(window, command.site_id, command.room_id)
+        )
+        asked: set[str] = set()
+        rungs = []
+        for name in RUNGS:
+            wanted = (*(holders if name == RUNGS[0] else ()), *roster.get(name, ()))
+            people = []
+            for person in dict.fromkeys(wanted):
+                evidence = physician_evidence(directory, person, site.state if site else "", now)
+                if person in asked or evidence.problems or _busy(windows.get(person)):
+                    continue
+                asked.add(person)
+                window = windows.get(person)
+                people.append(Candidate(person_id=person, coverage_id=window.coverage_id if window else ""))
+            rungs.append(Rung(name=name, people=tuple(people)))
+        contact = site.coverage_manager_id if site else ""
+        return replace(command, ladder=tuple(rungs), contact=contact)
+
+    async def answer(self, state: RingState, command: ring.AnswerRing, request: Request) -> Command:
+        """Fill what is known of the physician who answers."""
+        now = self._clock.now()
+        person = request.actor.person_id
+        directory = await self._registry.directory(state.organization_id)
+        site = directory.sites.get(state.site_id)
+        found = physician_evidence(directory, person, site.state if site else "", now)
+        window = await self._registry.live_window(person, now)
+        evidence = RingEvidence(
+            person_id=person,
+            coverage_id=window.coverage_id if window else "",
+            in_reaction_elsewhere=_busy(window)
+            and window is not None
+            and window.reaction_session != state.session_id,
+            problems=found.problems,
+        )
+        return replace(command, evidence=evidence)
+
+    async def window(self, state: CoverageState, command: coverage.HoldCoverage, request: Request) -> Command:
+        """Fill the physician's problems over every state that the window touches."""
+        now = self._clock.now()
+        directory = await self._registry.directory(state.organization_id)
+        problems: list[str] = []
+        for room in state.rooms:
+            site = directory.sites.get(room.site_id)
+            found = physician_evidence(directory, state.physician_id, site.state if site else "", now)
+            problems.extend(found.problems)
+        return replace(command, problems=tuple(dict.fromkeys(problems)))
+
+    async def _physician(self, state: SessionState, person_id: str) -> CredentialEvidence:
+        directory = await self._registry.directory(state.organization_id)
+        return physician_evidence(directory, person_id, state.site_state, self._clock.now())
+
+    async def _responder(self, state: SessionState, person_id: str) -> CredentialEvidence:
+        directory = await self._registry.directory(state.organization_id)
+        return responder_evidence(directory, person_id, state.site_state, self._clock.now())
+
+
+def _covers(window: CoverageState, site_id: str, room_id: str) -> bool:
+    return RoomRef(site_id=site_id, room_id=room_id) in window.rooms
+
+
+def _busy(window: CoverageState | None) -> bool:
+    return window is not None and "in_reaction" in window.phases
