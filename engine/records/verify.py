@@ -2,7 +2,7 @@
 
 Rule: what the file claims is computed again from its events: every hash with the `rfc8785` library (not with the one
 that wrote it), the record by folding, the seal from both. Work on a line is remembered by the line's bytes, so that
-many variants of one file are cheap to check.
+many variants of one file are cheap to check; a Verifier is for one sitting, not for a service's life.
 """
 
 import datetime as dt
@@ -56,7 +56,7 @@ _EVENT_KEYS = {
 _NO_VALUE: dict[str, dict[str, Any]] = {}
 for _slot in SLOTS:
     _NO_VALUE.setdefault(_slot.group, {})[_slot.name] = None
-_SKELETON = tuple(record_lines(_NO_VALUE))
+_SKELETON = tuple((line, line.text.partition(b"null")[0]) for line in record_lines(_NO_VALUE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,7 @@ class Verifier:
     """Checks files. `trusted` holds the ids of the keys whose seals are accepted; None accepts any and warns."""
 
     trusted: Collection[str] | None = None
+    _heads: set[tuple[bytes, ...]] = field(default_factory=set)
     _fields: set[bytes] = field(default_factory=set)
     _events: dict[bytes, _Parsed] = field(default_factory=dict)
     _folds: dict[tuple[bytes, ...], _Folded] = field(default_factory=dict)
@@ -149,14 +150,16 @@ class Verifier:
 
     def _record_form(self, lines: Sequence[bytes]) -> int:
         """Check that every field of the format has its line; return where the events begin."""
-        for line, shape in zip(lines, _SKELETON, strict=False):
-            if line == shape.text:
-                continue
-            text, comma, _ = shape.text.partition(b"null")
-            if not comma:
-                raise _Broken(Problem(shape.owner, "the layout of this line is broken"))
-            if line not in self._fields or not line.startswith(text):
-                self._field_form(line, shape, text)
+        head = tuple(lines[: len(_SKELETON)])
+        if head not in self._heads:
+            for line, (shape, prefix) in zip(head, _SKELETON, strict=False):
+                if line == shape.text:
+                    continue
+                if prefix == shape.text:
+                    raise _Broken(Problem(shape.owner, "the layout of this line is broken"))
+                if line not in self._fields or not line.startswith(prefix):
+                    self._field_form(line, shape, prefix)
+            self._heads = {head}
         start = len(_SKELETON)
         if len(lines) <= start or lines[start] != b'"events":[':
             raise _Broken(Problem("events", "the list of events does not begin where it must"))
