@@ -157,23 +157,24 @@ def times_problem(row: DrugRow, given: Iterable[GivenDose]) -> Problem | None:
 
 
 def repeat_too_soon(row: DrugRow, given: Iterable[GivenDose], now: dt.datetime) -> Problem | None:
-    """Return REPEAT_TOO_SOON inside the row's interval after the last dose of its counter, by whatever route.
+    """Return REPEAT_TOO_SOON when a dose at `now` is inside the row's interval of any dose of its counter.
 
-    At exactly the interval the repeat is due. A row without an interval never is too soon; each of its doses needs
-    its own order instead (`fresh_order`).
+    Every route counts, and so does a dose after `now`: a late report is judged by its own time. At exactly the
+    interval the repeat is due. A row without an interval is never too soon; each of its doses needs its own order
+    instead (`fresh_order`).
     """
     if row.repeat_min_s is None or row.never_blocked:
         return None
-    times = [dose.given_at for dose in given if dose.counter == row.counter]
-    if not times:
+    interval = dt.timedelta(seconds=row.repeat_min_s)
+    near = [
+        dose.given_at for dose in given if dose.counter == row.counter and abs(now - dose.given_at) < interval
+    ]
+    if not near:
         return None
-    due = max(times) + dt.timedelta(seconds=row.repeat_min_s)
-    if now >= due:
-        return None
-    left_s = -(-(due - now) // dt.timedelta(seconds=1))
+    left_s = -(-(max(near) + interval - now) // dt.timedelta(seconds=1))
     return Problem(
         reason="REPEAT_TOO_SOON",
-        sentence=f"The next {row.drug} may go in {left_s} s from now.",
+        sentence=f"The next {row.drug} {row.route} is due in {left_s} s.",
         row_id=row.id,
     )
 

@@ -122,12 +122,16 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
     if row is None:
         row = _no_protocol(pack, presentation, population)
     level = call_level(row, situation.severity, situation.setting)
-    steps = [
-        _step(pack, situation, owner, step, population, level)
+    written = [
+        (owner, step)
         for owner, step in _written(pack, row, situation)
         if situation.severity in step.severities
     ]
-    steps += _after(pack, situation, row)
+    steps = [
+        _step(pack, situation, number, owner, step, population, level)
+        for number, (owner, step) in enumerate(written, start=1)
+    ]
+    steps += _after(pack, situation, row, len(steps) + 1)
     return ResolvedProtocol(
         asked=situation.presentation,
         presentation=presentation,
@@ -137,7 +141,7 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
         text=row.text,
         emergency_call=level,
         physician_decides="; ".join(step.physician_decides for step in steps if step.physician_decides),
-        steps=tuple(replace(step, number=place) for place, step in enumerate(steps, start=1)),
+        steps=tuple(steps),
     )
 
 
@@ -198,7 +202,7 @@ def _written(pack: Pack, row: ProtocolRow, situation: Situation) -> Iterator[tup
 
 
 def _step(
-    pack: Pack, situation: Situation, owner: Row, step: StepRow, population: str, level: str
+    pack: Pack, situation: Situation, number: int, owner: Row, step: StepRow, population: str, level: str
 ) -> ProtocolStep:
     options = tuple(_options(pack, situation, step, population))
     first = options[0].dose if options else None
@@ -206,7 +210,7 @@ def _step(
     text = ORDERS_OF_CALL.get(level, step.text) if is_call else step.text
     return ProtocolStep(
         step_id=step.id,
-        number=0,
+        number=number,
         kind=step.kind,
         text=text.replace("{agent}", situation.agent or "the contrast"),
         row_id=owner.id,
@@ -265,7 +269,7 @@ def _option(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> D
     )
 
 
-def _after(pack: Pack, situation: Situation, row: ProtocolRow) -> Iterator[ProtocolStep]:
+def _after(pack: Pack, situation: Situation, row: ProtocolRow, number: int) -> Iterator[ProtocolStep]:
     """Yield what follows every protocol: measure again, watch, and where the patient goes."""
     wanted = {situation.severity.value}
     epinephrine = any(dose.counter.startswith("epinephrine") for dose in situation.given)
@@ -278,21 +282,33 @@ def _after(pack: Pack, situation: Situation, row: ProtocolRow) -> Iterator[Proto
         if value.name == recheck:
             seconds = int(value.value)
             words = f"Measure vital signs again every {seconds // 60} minutes."
-            yield replace(_watch(value, words), repeat_min_s=seconds)
+            yield _watch(value, words, number, repeat_s=seconds)
+            number += 1
     for seen in pack.observations:
         if seen.default and seen.situation in wanted:
-            yield replace(_watch(seen, seen.text), observe_min_s=seen.minimum_s, observe_max_s=seen.maximum_s)
+            yield _watch(seen, seen.text, number, observe_s=(seen.minimum_s, seen.maximum_s))
+            number += 1
 
 
-def _watch(row: Row, text: str) -> ProtocolStep:
+def _watch(
+    row: Row,
+    text: str,
+    number: int,
+    *,
+    repeat_s: int | None = None,
+    observe_s: tuple[int | None, int | None] = (None, None),
+) -> ProtocolStep:
     return ProtocolStep(
         step_id=row.id,
-        number=0,
+        number=number,
         kind="observe",
         text=text,
         row_id=row.id,
         citation=row.citation,
         evidence=row.tags,
+        repeat_min_s=repeat_s,
+        observe_min_s=observe_s[0],
+        observe_max_s=observe_s[1],
     )
 
 

@@ -110,8 +110,8 @@ def test_a_range_keeps_both_ends() -> None:
     """25 to 50 mg is offered as a range with its volumes."""
     shown = dose("A-DPH.IV", None, age=40)
 
-    assert (shown.dose_mg, shown.dose_max_mg) == (25, 50)
-    assert (shown.volume_ml, shown.volume_max_ml) == (Decimal("0.5"), 1)
+    assert (shown.dose_mg, shown.dose_max_mg) == (Decimal(25), Decimal(50))
+    assert (shown.volume_ml, shown.volume_max_ml) == (Decimal("0.5"), Decimal(1))
 
 
 def test_an_unknown_weight_is_asked_for_and_a_fixed_dose_still_shows() -> None:

@@ -129,7 +129,16 @@ def test_the_interval_counts_from_any_route_and_says_how_long() -> None:
     )
 
     assert found is not None
-    assert found.sentence == "The next epinephrine may go in 180 s from now."
+    assert found.sentence == "The next epinephrine IM is due in 180 s."
+
+
+def test_a_late_report_is_judged_by_its_own_time() -> None:
+    """A dose reported afterwards is too soon beside its neighbour, before or after it, and not otherwise."""
+    later = [went_in("A-EPI-IM", "0.3", 10)]
+
+    assert repeat_too_soon(IM, later, NOON) is None
+    assert repeat_too_soon(IM, later, NOON + dt.timedelta(minutes=5)) is None
+    assert reason(repeat_too_soon(IM, later, NOON + dt.timedelta(minutes=6))) == "REPEAT_TOO_SOON"
 
 
 def test_a_vague_interval_needs_a_fresh_order_for_each_dose() -> None:

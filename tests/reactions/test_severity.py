@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.reactions.severity import child_band as band_of
 from engine.reactions.pack import Sign
+from engine.reactions.severity import child_band as band_of
 from engine.reactions.severity import classify, hypotension_limit_mmhg, suggest
 from engine.reactions.state import Severity, Vitals
 from tests.reactions.packs import ACR, CONSENSUS, pack
