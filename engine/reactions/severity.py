@@ -41,11 +41,6 @@ class VitalFindings:
     rows: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
-    @property
-    def heart_rate_in_band(self) -> bool:
-        """Whether the heart rate was measured and is neither slow nor fast."""
-        return self.bradycardia is False and self.tachycardia is False
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeveritySuggestion:
