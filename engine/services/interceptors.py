@@ -8,7 +8,7 @@ import asyncio
 import logging
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from engine.access.table import permit
 from engine.access.tokens import Principal, TokenVerifier, Unauthenticated
 from engine.kernel.errors import AttendError, Overloaded
+from engine.runtime.watchers import WatcherTooSlow
 from engine.services.contract import Rpc
 from engine.services.errors import Draining, Refusal, TooLate, Unexpected, refusal
 from engine.services.form import Form
@@ -34,6 +35,7 @@ class CallLimits:
     deadline_s: float = 10.0
     longest_deadline_s: float = 30.0
     calls_in_flight: int = 4096
+    slow_write_s: float = 10.0
 
 
 class Pipeline:
@@ -90,7 +92,9 @@ class Pipeline:
         finally:
             self._leave()
 
-    async def stream(self, rpc: Rpc, message: Message, authorization: str | None) -> AsyncIterator[Message]:
+    async def stream(
+        self, rpc: Rpc, message: Message, authorization: str | None
+    ) -> AsyncGenerator[Message, None]:
         """Run one watch until it ends, is cut or its caller goes. Raises Refusal."""
         self._enter()
         try:
@@ -107,6 +111,10 @@ class Pipeline:
             self._count(rpc, "OK")
         finally:
             self._leave()
+
+    def too_slow(self, rpc: Rpc, position: int) -> Refusal:
+        """Return the refusal for a watcher that took longer than `slow_write_s` to take the event after `position`."""
+        return self._refused(rpc, WatcherTooSlow(position))
 
     def _admit(self, rpc: Rpc, message: Message, authorization: str | None) -> Principal:
         if self.draining:

@@ -3,8 +3,10 @@
 Rule: plaintext is served on loopback only.
 """
 
+import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,10 +145,15 @@ def _unary(pipeline: Pipeline, rpc: Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
 
 
 def _stream(pipeline: Pipeline, rpc: Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
-    async def handle(message: Message, context: Any) -> AsyncIterator[Message]:
+    async def handle(message: Any, context: Any) -> None:
+        written = message.after_position
         try:
-            async for one in pipeline.stream(rpc, message, _authorization(context)):
-                yield one
+            async with aclosing(pipeline.stream(rpc, message, _authorization(context))) as news:
+                async for one in news:
+                    await asyncio.wait_for(context.write(one), pipeline.limits.slow_write_s)
+                    written = position_of(one)
+        except TimeoutError:
+            await _abort(context, pipeline.too_slow(rpc, written))
         except Refusal as refusal:
             await _abort(context, refusal)
 
@@ -155,6 +162,11 @@ def _stream(pipeline: Pipeline, rpc: Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
         request_deserializer=rpc.request.FromString,
         response_serializer=rpc.response.SerializeToString,
     )
+
+
+def position_of(news: Any) -> int:
+    """Return the position to resume a watch from after a message of it."""
+    return int(news.event.position if news.HasField("event") else news.heartbeat.position)
 
 
 def _authorization(context: Any) -> str | None:

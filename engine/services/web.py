@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import uvicorn
@@ -90,14 +91,28 @@ def _endpoint(pipeline: Pipeline, rpc: Rpc) -> Any:
 
     async def stream(message: Message, context: RequestContext[Any, Any]) -> AsyncIterator[Message]:
         try:
-            async for one in pipeline.stream(rpc, message, _authorization(context)):
-                yield one
+            async with aclosing(pipeline.stream(rpc, message, _authorization(context))) as news:
+                async for one in news:
+                    with _write_limit(pipeline.limits.slow_write_s):
+                        yield one
         except Refusal as refusal:
             raise _connect_error(refusal) from None
 
     if rpc.streams:
         return Endpoint.server_stream(method=method, function=stream)
     return Endpoint.unary(method=method, function=unary)
+
+
+@contextlib.contextmanager
+def _write_limit(seconds: float) -> Iterator[None]:
+    """Cancel the caller's task when it does not take a message in time; the browser watches again by itself."""
+    task = asyncio.current_task()
+    assert task is not None
+    alarm = asyncio.get_running_loop().call_later(seconds, task.cancel)
+    try:
+        yield
+    finally:
+        alarm.cancel()
 
 
 def _authorization(context: RequestContext[Any, Any]) -> str | None:

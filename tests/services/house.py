@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2, status_pb2
+
 from attend.v1 import common_pb2, sessions_pb2
 from attend.v1.coverage_pb2_grpc import CoverageServiceStub
 from attend.v1.directory_pb2_grpc import DirectoryServiceStub
@@ -15,10 +19,6 @@ from attend.v1.records_pb2_grpc import RecordServiceStub
 from attend.v1.rings_pb2_grpc import RingServiceStub
 from attend.v1.sessions_pb2_grpc import SessionServiceStub
 from attend.v1.watch_pb2_grpc import WatchServiceStub
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc import error_details_pb2, status_pb2
-
 from engine.access.scope import authorize
 from engine.access.tokens import TokenIssuer, TokenVerifier
 from engine.kernel.clock import ManualClock

@@ -30,7 +30,9 @@ HIDDEN_FROM_VIEW = {"message": {"raw"}}
 def machine(name: str) -> Any:
     """Return name, chart, stepper and public verbs of a machine; the reaction's without a pack."""
     if name == "reaction":
-        kinds = [k for k in vars(reaction_commands).values() if isinstance(k, type) and issubclass(k, Command)]
+        kinds = [
+            k for k in vars(reaction_commands).values() if isinstance(k, type) and issubclass(k, Command)
+        ]
         return SimpleNamespace(
             chart=reaction_chart.ReactionChart,
             stepper=Stepper(reaction_chart.ReactionChart, reaction_chart.GUARDS),
@@ -72,7 +74,9 @@ def test_every_command_is_an_rpc_and_every_rpc_of_a_machine_a_command_or_a_read(
     assert offered - commands - reads == set()
 
 
-@pytest.mark.parametrize(("service", "name", "kind"), PAIRS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("service", "name", "kind"), PAIRS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_a_request_has_exactly_the_commands_fields(service: str, name: str, kind: type[Command]) -> None:
     """What a caller may say is in the request; what the engine fills in is not; nothing else is there."""
     stream_field = MACHINES[service][1]
@@ -153,9 +157,7 @@ def phases_of(made: Any, kind: type[Command]) -> list[str] | None:
     initial, found, everywhere = made.stepper.initial, [], True
     for region in regions(made.chart):
         others = [phase for phase in initial if phase not in region]
-        hits = [
-            leaf for leaf in region if allowed(made.stepper, tuple(sorted([*others, leaf])), verb(kind))
-        ]
+        hits = [leaf for leaf in region if allowed(made.stepper, tuple(sorted([*others, leaf])), verb(kind))]
         everywhere = everywhere and len(hits) == len(region)
         if len(hits) != len(region):
             found.extend(hits)
@@ -192,7 +194,9 @@ def _named(file: Any, path: list[int]) -> str:
 COMMENTS = comments()
 
 
-@pytest.mark.parametrize(("service", "name", "kind"), PAIRS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("service", "name", "kind"), PAIRS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_an_rpcs_comment_says_from_which_phases_it_may_be_called(
     service: str, name: str, kind: type[Command]
 ) -> None:

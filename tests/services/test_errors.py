@@ -45,7 +45,11 @@ def test_every_error_of_the_engine_has_a_row() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "reason"),
     [
-        (Rejected("LINE_UNVERIFIED", "Wait for the line.", {"phase": "cleared"}), CODE.FAILED_PRECONDITION, "LINE_UNVERIFIED"),
+        (
+            Rejected("LINE_UNVERIFIED", "Wait for the line.", {"phase": "cleared"}),
+            CODE.FAILED_PRECONDITION,
+            "LINE_UNVERIFIED",
+        ),
         (Invalid("weight_kg", "write a number"), CODE.INVALID_ARGUMENT, "INVALID_FIELD"),
         (Forbidden("no"), CODE.PERMISSION_DENIED, "FORBIDDEN"),
         (Missing("no such session"), CODE.NOT_FOUND, "NOT_FOUND"),

@@ -6,10 +6,10 @@ from typing import Any
 
 import grpc
 import pytest
-from attend.v1 import coverage_pb2, media_pb2, records_pb2, rings_pb2, sessions_pb2
-from attend.v1.common_pb2 import Date
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from attend.v1 import coverage_pb2, media_pb2, records_pb2, rings_pb2, sessions_pb2
+from attend.v1.common_pb2 import Date
 from engine.kernel.ids import Stream
 from engine.workflows.session import commands as c
 from tests.services.house import (
@@ -389,7 +389,6 @@ async def test_a_deadline_ends_the_wait_and_not_the_work() -> None:
         await released.wait()
         return command
 
-    from engine.workflows.session import commands as c
 
     async with house(enrichers={c.ScheduleSession: slow}) as home:
         call = home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"), timeout=0.5)

@@ -6,9 +6,11 @@ from typing import Any
 
 import grpc
 import pytest
-from attend.v1 import sessions_pb2, watch_pb2
 
+from attend.v1 import sessions_pb2, watch_pb2
+from attend.v1.watch_pb2_grpc import WatchServiceStub
 from engine.runtime.limits import Limits
+from engine.services.interceptors import CallLimits
 from tests.services.house import SECRET, House, header, house, info_of, schedule
 
 CODE = grpc.StatusCode
@@ -125,9 +127,7 @@ async def test_a_quiet_watch_has_a_heartbeat() -> None:
     """When nothing happens the watch says so, with the position to resume from."""
     async with house(limits=Limits(heartbeat_s=0.05)) as home:
         await home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"))
-        call = home.watches.Watch(
-            watch_pb2.WatchRequest(after_position=1), metadata=home.as_("physician")
-        )
+        call = home.watches.Watch(watch_pb2.WatchRequest(after_position=1), metadata=home.as_("physician"))
         one = await call.read()
         call.cancel()
 
@@ -150,9 +150,7 @@ async def test_a_slow_watcher_is_cut_and_resumes_without_a_gap() -> None:
             while True:
                 second = await anext(news)
         last = caught.value.position  # type: ignore[attr-defined]  # WatcherTooSlow
-        call = home.watches.Watch(
-            watch_pb2.WatchRequest(after_position=last), metadata=home.as_("physician")
-        )
+        call = home.watches.Watch(watch_pb2.WatchRequest(after_position=last), metadata=home.as_("physician"))
         rest = await events(call, 22 - last)
         call.cancel()
 
@@ -174,3 +172,31 @@ async def test_past_the_limit_no_more_watches_open() -> None:
         assert caught.value.code() is CODE.RESOURCE_EXHAUSTED
         assert info_of(caught.value).metadata["limit"] == "watchers"
         assert again.HasField("heartbeat")
+
+
+async def test_a_watcher_that_stops_reading_is_cut_on_the_wire() -> None:
+    """A client that no longer takes what is sent loses its watch; what it resumes from leaves no gap."""
+    narrow = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1024)]
+    async with house(calls=CallLimits(slow_write_s=0.3)) as home:
+        await home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"))
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{home.grpc.port}", options=narrow) as channel:
+            call = WatchServiceStub(channel).Watch(watch_pb2.WatchRequest(), metadata=home.as_("physician"))
+            found = await events(call, 1)
+            for n in range(20):
+                await home.sessions.RecordAllergies(
+                    sessions_pb2.RecordAllergiesRequest(
+                        header=header(f"allergies-{n}"),
+                        session_id="ses-1",
+                        allergies=[sessions_pb2.Allergy(substance="latex", reaction="x" * 900)] * 100,
+                        source="fhir",
+                    ),
+                    metadata=home.as_("technologist"),
+                )
+            await home.pipeline.idle()
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                while True:
+                    found.extend(await events(call, 1))
+
+        assert caught.value.code() is CODE.RESOURCE_EXHAUSTED
+        assert info_of(caught.value).reason == "WATCHER_TOO_SLOW"
+        assert int(info_of(caught.value).metadata["last_position"]) <= found[-1].position < 21
