@@ -1,6 +1,7 @@
 """Watches: from a position, live, without gap or repeat; a slow watcher is cut with the position to resume from."""
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from engine.kernel.errors import Invalid, Overloaded
@@ -30,10 +31,15 @@ class Watchers:
         self._tail = executor.tail
         self._limits = executor.limits
         self.open = 0
+        self._people: Counter[str] = Counter()
+
+    def connected(self, person_id: str) -> bool:
+        """Return whether a person has a watch open now: what is told them by watch reaches a screen."""
+        return self._people[person_id] > 0
 
     async def watch(
-        self, after: int, *, correlation: str | None = None
-    ) -> AsyncIterator[Recorded | Heartbeat]:
+        self, after: int, *, correlation: str | None = None, person_id: str = ""
+    ) -> AsyncGenerator[Recorded | Heartbeat, None]:
         """Yield events after a position, of one session if asked for, then live ones, with heartbeats in between.
 
         Raises Overloaded("watchers") past the limit, Invalid for a position that the log has not reached (its data
@@ -43,6 +49,7 @@ class Watchers:
         if self.open >= self._limits.watchers:
             raise Overloaded("watchers")
         self.open += 1
+        self._people[person_id] += 1
         try:
             await self._check(after)
             position, caught_up, quiet = after, False, False
@@ -64,6 +71,9 @@ class Watchers:
                 quiet = not await self._tail.wait(position, self._limits.heartbeat_s, correlation=correlation)
         finally:
             self.open -= 1
+            self._people[person_id] -= 1
+            if not self._people[person_id]:
+                del self._people[person_id]
 
     async def _check(self, after: int) -> None:
         if after > self._tail.head:
