@@ -4,6 +4,7 @@ Rule: it only reads. What it returns to the enrichers of ConfirmRecord, AttestRe
 through the executor like everything else.
 """
 
+import asyncio
 import datetime as dt
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from engine.kernel.store import EventRow, Store
 from engine.records.book import Record, body_hash
 from engine.records.completeness import Item, missing, missing_paths
 from engine.records.document import History, codec, folded, render, seal_hash
+from engine.records.fold_session import care_phase
+from engine.records.pdf import render_pdf
 from engine.records.seal import SealingKey, Statement
 from engine.store.chain import verify_chain
 from engine.workflows.session.commands import SealRecord
@@ -32,6 +35,17 @@ class Draft:
 
     record: Record
     hash: str
+    missing: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A record for somebody to read: the file (sealed if it is), its PDF when asked for, and what people sign."""
+
+    document: bytes
+    pdf: bytes
+    body_hash: str
+    sealed: bool
     missing: tuple[Item, ...]
 
 
@@ -70,6 +84,22 @@ class RecordReader:
         """Return what ConfirmRecord and AttestRecord need: the hash to sign and the paths of what is missing."""
         draft = await self.draft(session_id)
         return draft.hash, tuple(item.path for item in draft.missing)
+
+    async def read(self, session_id: str, *, include_pdf: bool = False) -> Copy:
+        """Return the record as it is now: the sealed file while its seal stands, else the file without a seal."""
+        history = await self.load(session_id)
+        record = folded(history, self._codec)
+        care = next(row.phases for row in reversed(history.rows) if row.stream.machine == "session")
+        sealed = care_phase(care) == "sealed"
+        shown = sealed_part(history) if sealed else history
+        document = render(shown, folded(shown, self._codec))
+        return Copy(
+            document=document,
+            pdf=await asyncio.to_thread(render_pdf, document) if include_pdf else b"",
+            body_hash=body_hash(record),
+            sealed=sealed,
+            missing=missing(record, signatures=care_phase(care) in ("closing", "signed")),
+        )
 
     async def sealing(self, session_id: str, key: SealingKey, sealed_at: dt.datetime) -> SealRecord:
         """Return the SealRecord command, filled in, for the record as it stands now."""
