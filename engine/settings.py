@@ -39,8 +39,10 @@ class Settings(BaseSettings):
     lease_s: int = Field(15, ge=2, le=300)
     rung_s: tuple[int, int, int] = (30, 30, 30)
     ring_repeat_s: int = Field(30, ge=5, le=600)
-    hl7_destination: str = ""
+    organization_id: str = "org-demo"
+    hl7_destination: str = Field("", pattern=r"^([^:]+:\d{1,5})?$")
     fhir_base_url: str = ""
+    fhir_authorities: dict[str, str] = Field(default_factory=dict)
     max_commands_in_flight: int = Field(1024, ge=1)
     max_watchers: int = Field(2000, ge=1)
 

@@ -37,7 +37,9 @@ class Watching:
                 raise Missing("there is no such session")
             within(principal, "session", state)
         seen: OrderedDict[Stream, bool] = OrderedDict()
-        news = self._ports.watchers.watch(message.after_position, correlation=session_id or None)
+        news = self._ports.watchers.watch(
+            message.after_position, correlation=session_id or None, person_id=principal.person_id
+        )
         async with aclosing(news):
             async for one in news:
                 if isinstance(one, Heartbeat):

@@ -24,14 +24,14 @@ from engine.workflows.message.commands import (
 from engine.workflows.message.events import MessageReceived, MessageReplayed
 from engine.workflows.session import commands as session
 from engine.workflows.session.events import PatientAmended, SessionScheduled
-from engine.workflows.session.state import Allergy, CancelReason, Order, PatientIdentity, SessionState
+from engine.workflows.session.state import CancelReason, Order, PatientIdentity, SessionState
 from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement, refusal
+from integrations.hl7_fhir.facts import allergies, source
 from integrations.hl7_fhir.faults import SenderFault
 from integrations.hl7_fhir.inbound import Translation, translate
 from integrations.hl7_fhir.listener import Peer
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
-    Allergies,
     Held,
     Meaning,
     OrderMessage,
@@ -169,8 +169,8 @@ class Intake:
             planned_at=order.planned_at,
             order=_order(order),
             identity=_identity(order.patient),
-            allergies=_allergies(order.allergies),
-            allergies_source=_source(order.allergies, "hl7"),
+            allergies=allergies(order.allergies),
+            allergies_source=source(order.allergies, "hl7"),
             weight_kg=order.weight_kg,
             demo=self._feed.demo,
         )
@@ -187,9 +187,9 @@ class Intake:
             if state.identity != identity:
                 amend = session.AmendPatient(identity=identity)
                 await self._execute(f"{cause}:{session_id}:patient", stream, amend)
-            source = _source(message.allergies, "hl7")
-            if source:
-                record = session.RecordAllergies(allergies=_allergies(message.allergies), source=source)
+            origin = source(message.allergies, "hl7")
+            if origin:
+                record = session.RecordAllergies(allergies=allergies(message.allergies), source=origin)
                 await self._execute(f"{cause}:{session_id}:allergies", stream, record)
             changed.append(session_id)
         return changed
@@ -250,22 +250,3 @@ def _identity(patient: Patient) -> PatientIdentity:
         birth_date=patient.birth_date,
         sex=patient.sex,
     )
-
-
-def _allergies(found: Allergies) -> tuple[Allergy, ...]:
-    return tuple(
-        Allergy(
-            substance=item.substance.text or item.substance.code,
-            code=item.substance.code,
-            system=item.substance.system,
-            reaction=", ".join(item.reactions),
-            severity=item.severity,
-        )
-        for item in found.items
-        if item.active
-    )
-
-
-def _source(found: Allergies, system: str) -> str:
-    """Name where a list came from; empty when nothing was said, so that unknown never reads as none."""
-    return {"listed": system, "none_known": f"{system}:none_known", "unknown": ""}[found.status]

@@ -1,0 +1,306 @@
+"""The one composition root: builds real parts from settings and wires them; decides nothing.
+
+Rule: files are read here and handed on as values; nothing below this file opens a pack, a rule file or a key.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from engine.access.scope import authorize
+from engine.access.tokens import TokenVerifier
+from engine.kernel.clock import Clock, OffsetClock, SystemClock
+from engine.kernel.errors import Invalid
+from engine.kernel.machine import Machine
+from engine.keys import TOKEN_KEY_ID, Keys, load_keys
+from engine.notify.pages import ConsoleChannel, Pager
+from engine.people.enrich import PeopleEnrichers
+from engine.people.registry import Registry
+from engine.people.verdict import Rules
+from engine.people.view import Views
+from engine.policies import POLICIES
+from engine.reactions.decide import Objectives as ReactionObjectives
+from engine.reactions.machine import machine as reaction_machine
+from engine.reactions.pack import Pack
+from engine.reactions.reading import parse_packs
+from engine.records.enrich import RecordEnrichers
+from engine.records.reader import RecordReader
+from engine.rules.rulebook import Rulebook, parse_rulebook
+from engine.runtime.executor import Executor
+from engine.runtime.ids import RandomIds
+from engine.runtime.limits import Limits
+from engine.runtime.outbox import Outbox
+from engine.runtime.subscriptions import PolicyRunner, Subscription
+from engine.runtime.timers import Timers
+from engine.runtime.watchers import Watchers
+from engine.services.copies import RecordCopies
+from engine.services.interceptors import Pipeline
+from engine.services.lines import Lines
+from engine.services.ports import Ports
+from engine.services.server import GrpcServer, Tls
+from engine.services.servicers import Servicers
+from engine.services.status import StatusBoard
+from engine.services.web import WebServer
+from engine.settings import Settings
+from engine.store.sqlite import SqliteStore
+from engine.workflows import coverage, delivery, directory, disclosure, message, ring, session
+from engine.workflows.coverage.state import Objectives as CoverageObjectives
+from engine.workflows.ring.state import Objectives as RingObjectives
+from engine.workflows.session.state import Objectives as SessionObjectives
+from integrations.hl7_fhir.fhir_http import FhirHttp
+from integrations.hl7_fhir.fhir_reader import FhirReader
+from integrations.hl7_fhir.fhir_resources import FhirNames
+from integrations.hl7_fhir.fhir_writer import FhirWriter
+from integrations.hl7_fhir.intake import Feed, Intake
+from integrations.hl7_fhir.listener import Listener
+from integrations.hl7_fhir.lookup import AllergyLookup
+from integrations.hl7_fhir.outbound import Destination
+from integrations.hl7_fhir.profile import parse_profile
+from integrations.hl7_fhir.sender import MllpSender
+from integrations.hl7_fhir.write_back import FhirDestination, Hl7Destination, WriteBack
+from media.client import MediaNodeClient, NodeOptions
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+
+
+def _texts(folder: Traversable, prefix: str = "") -> dict[str, str]:
+    """Return every TOML file below a packaged folder by its path."""
+    found: dict[str, str] = {}
+    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
+        if entry.is_dir():
+            found |= _texts(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".toml"):
+            found[f"{prefix}{entry.name}"] = entry.read_text()
+    return found
+
+
+def load_packs() -> Mapping[str, Pack]:
+    """Read and parse the shipped protocol packs."""
+    return parse_packs(_texts(files("engine.reactions") / "packs"))
+
+
+def load_rulebook() -> Rulebook:
+    """Read and parse the shipped rule rows."""
+    return parse_rulebook(_texts(files("engine.rules") / "packs"))
+
+
+def machines(settings: Settings, pack: Pack) -> tuple[Machine, ...]:
+    """Assemble every machine with the settings' objectives."""
+    return (
+        session.machine(
+            SessionObjectives(
+                ready_s=settings.ready_s,
+                observation_s=settings.observation_s,
+                line_lost_ring_s=settings.line_lost_ring_s,
+            )
+        ),
+        ring.machine(RingObjectives(rung_s=settings.rung_s, repeat_s=settings.ring_repeat_s)),
+        coverage.machine(CoverageObjectives(lease_s=settings.lease_s)),
+        reaction_machine(ReactionObjectives(pack=pack, decision_support=settings.decision_support)),
+        delivery.machine(),
+        message.machine(),
+        directory.machine(),
+        disclosure.machine(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where a started engine listens."""
+
+    grpc: int
+    http: int
+    mllp: int
+
+
+@dataclass(slots=True)
+class Engine:
+    """A built engine. `start` makes it listen, `stop` ends it in order."""
+
+    settings: Settings
+    keys: Keys
+    clock: Clock
+    executor: Executor
+    timers: Timers
+    outbox: Outbox
+    policies: PolicyRunner
+    registry: Registry
+    watchers: Watchers
+    media: MediaNodeClient
+    lines: Lines
+    pipeline: Pipeline
+    grpc: GrpcServer
+    web: WebServer
+    listener: Listener
+    intake: Intake
+    write_back: WriteBack
+    senders: tuple[MllpSender, ...] = ()
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    subscriptions: list[Subscription] = field(default_factory=list)
+
+    async def start(self) -> Listening:
+        """Open the store, start what runs by itself, then listen; the doors open last."""
+        await self.executor.open()
+        await self.registry.open()
+        await self.media.start()
+        inbound = Subscription("hl7", self.executor, self.intake.handle)
+        self.subscriptions = [self.policies.subscription, inbound]
+        loops = (
+            self.timers.run(),
+            self.outbox.run(),
+            self.policies.subscription.run(),
+            inbound.run(),
+            self.lines.run(),
+        )
+        self.tasks = [asyncio.create_task(loop) for loop in loops]
+        tls = _tls(self.settings)
+        bind = self.settings.bind
+        return Listening(
+            grpc=await self.grpc.start(bind=bind, port=self.settings.grpc_port, tls=tls),
+            http=await self.web.start(bind=bind, port=self.settings.http_port, tls=tls),
+            mllp=await self.listener.start(bind, self.settings.mllp_port),
+        )
+
+    async def stop(self) -> None:
+        """Close the doors, let running calls end, save positions, then close the store."""
+        await self.listener.stop()
+        await self.web.stop()
+        await self.grpc.stop()
+        for task in self.tasks:
+            task.cancel()
+        for task in self.tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        for sender in self.senders:
+            await sender.close()
+        await self.media.stop()
+        await self.executor.settle()
+        for subscription in self.subscriptions:
+            await subscription.save()
+        await self.executor.store.close()
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return Tls(certificate=settings.tls_certificate, key=settings.tls_key)
+
+
+def build(settings: Settings) -> Engine:
+    """Build an engine over the settings' data folder. Raises Invalid or Unavailable with what to do."""
+    packs = load_packs()
+    if settings.pack not in packs:
+        raise Invalid("pack", f"choose one of {', '.join(sorted(packs))}")
+    keys = load_keys(settings.data_dir)
+    demo_clock = OffsetClock(SystemClock()) if settings.demo else None
+    clock: Clock = demo_clock or SystemClock()
+    executor = Executor(
+        machines(settings, packs[settings.pack]),
+        SqliteStore(settings.database, keys.store),
+        clock,
+        RandomIds(),
+        fingerprint_key=keys.fingerprint,
+        authorize=authorize,
+        limits=Limits(commands_in_flight=settings.max_commands_in_flight, watchers=settings.max_watchers),
+    )
+    registry = Registry(executor)
+    reader = RecordReader(executor.store)
+    executor.enrichers.update(PeopleEnrichers(registry, Rules(load_rulebook()), clock).all())
+    executor.enrichers.update(RecordEnrichers(reader, keys.seal, clock).all())
+    copies = RecordCopies(reader, executor)
+    watchers = Watchers(executor)
+    timers = Timers(executor)
+    media = MediaNodeClient(NodeOptions(control_port=settings.media_port), SystemClock())
+    lines = Lines(media, executor)
+    write_back, lookup, senders = _far_side(settings, executor, copies, clock)
+    pager = Pager(executor, [ConsoleChannel(watchers)])
+    outbox = Outbox(
+        executor,
+        {
+            "page": pager.handle,
+            "lookup.allergies": lookup.handle,
+            "delivery.oru": write_back.oru,
+            "delivery.fhir": write_back.resources,
+        },
+    )
+    views = Views(executor, registry, clock, write_back.destinations)
+    ports = Ports(
+        executor=executor,
+        watchers=watchers,
+        clock=clock,
+        ids=RandomIds(),
+        records=copies,
+        lines=lines,
+        demo_clock=demo_clock,
+        wake_timers=timers.poke,
+    )
+    verifier = TokenVerifier({TOKEN_KEY_ID: keys.token.public_key()}, SystemClock())
+    ids = RandomIds()
+    pipeline = Pipeline(Servicers(ports), verifier, lambda: ids.name("inc"))
+    board = StatusBoard(
+        executor.store,
+        executor.limits,
+        product={"attend": VERSION, "pack": settings.pack},
+        demo=settings.demo,
+        grpc_address=f"{settings.bind}:{settings.grpc_port}",
+    )
+    intake = Intake(executor, _feed(settings), keys.fingerprint)
+    return Engine(
+        settings=settings,
+        keys=keys,
+        clock=clock,
+        executor=executor,
+        timers=timers,
+        outbox=outbox,
+        policies=PolicyRunner(POLICIES, executor, views.of),
+        registry=registry,
+        watchers=watchers,
+        media=media,
+        lines=lines,
+        pipeline=pipeline,
+        grpc=GrpcServer(pipeline),
+        web=WebServer(pipeline, board),
+        listener=Listener(intake.receive, clock=clock, control_ids=lambda: ids.name("ack")[:20]),
+        intake=intake,
+        write_back=write_back,
+        senders=senders,
+    )
+
+
+def _feed(settings: Settings) -> Feed:
+    profile = parse_profile((files("integrations.hl7_fhir") / "profiles" / "demo.toml").read_text())
+    return Feed(
+        feed_id=profile.name, organization_id=settings.organization_id, profile=profile, demo=settings.demo
+    )
+
+
+def _far_side(
+    settings: Settings, executor: Executor, copies: RecordCopies, clock: Clock
+) -> tuple[WriteBack, AllergyLookup, tuple[MllpSender, ...]]:
+    """Build what reads from and writes to the RIS and EHR, as far as it is configured."""
+    hl7 = fhir = None
+    reader = names = None
+    senders: tuple[MllpSender, ...] = ()
+    if settings.hl7_destination:
+        host, _, port = settings.hl7_destination.rpartition(":")
+        sender = MllpSender(host, int(port))
+        senders = (sender,)
+        hl7 = Hl7Destination(sender=sender, names=Destination("RIS", settings.organization_id))
+    if settings.fhir_base_url:
+        http = FhirHttp(settings.fhir_base_url)
+        names = FhirNames(
+            ours="urn:attend:session",
+            authorities=settings.fhir_authorities,
+            accession="urn:attend:accession",
+            placer="urn:attend:placer",
+            filler="urn:attend:filler",
+        )
+        reader = FhirReader(http)
+        fhir = FhirDestination(writer=FhirWriter(http, create_theirs=settings.demo), names=names)
+    return WriteBack(executor, copies, clock, hl7, fhir), AllergyLookup(executor, reader, names), senders
