@@ -38,6 +38,7 @@ from engine.runtime.subscriptions import PolicyRunner, Subscription
 from engine.runtime.timers import Timers
 from engine.runtime.watchers import Watchers
 from engine.services.copies import RecordCopies
+from engine.services.demo_time import DemoTime
 from engine.services.interceptors import Pipeline
 from engine.services.lines import Lines
 from engine.services.ports import Ports
@@ -238,7 +239,7 @@ def build(settings: Settings) -> Engine:
         records=copies,
         lines=lines,
         demo_clock=demo_clock,
-        wake_timers=timers.poke,
+        advance=DemoTime(demo_clock, executor, registry, timers, RandomIds()).advance if demo_clock else None,
     )
     verifier = TokenVerifier({TOKEN_KEY_ID: keys.token.public_key()}, SystemClock())
     ids = RandomIds()

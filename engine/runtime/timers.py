@@ -30,12 +30,13 @@ class _Held:
 
 
 class Timers:
-    """Fires what is due. `run_due` is one pass; `run` is the loop."""
+    """Fires what is due. `run_due` is one pass; `run` is the loop. While somebody holds `gate`, nothing fires."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._limits = executor.limits
         self._poke = asyncio.Event()
+        self.gate = asyncio.Lock()
         self._held: dict[Setting, _Held] = {}
         self.fired = 0
         self.failed = 0
@@ -47,6 +48,10 @@ class Timers:
 
     async def run_due(self, now: dt.datetime) -> int:
         """Fire every timer due at `now`, up to the limit of one pass; return how many. Raises Unavailable."""
+        async with self.gate:
+            return await self._run_due(now)
+
+    async def _run_due(self, now: dt.datetime) -> int:
         due = await self._executor.store.timers(now, self._limits.timers_per_pass + len(self._held))
         ready = [row for row in due if self._not_before(row) <= now][: self._limits.timers_per_pass]
         await asyncio.gather(*(self._fire(row, now) for row in ready))
@@ -57,8 +62,10 @@ class Timers:
         while True:
             self._poke.clear()
             try:
-                now = self._executor.clock.now()
-                if await self.run_due(now):
+                async with self.gate:
+                    now = self._executor.clock.now()
+                    fired = await self._run_due(now)
+                if fired:
                     continue
                 wait_s = await self._wait_s(now)
             except Exception as error:  # noqa: BLE001 - the outermost loop: nothing may stop the timers

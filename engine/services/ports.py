@@ -4,7 +4,7 @@ Rule: a porch knows shapes of its neighbours, never how they work.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,7 +70,7 @@ class DemoClock(Clock, Protocol):
 class Ports:
     """Everything the servicers stand on. `demo_clock` is there in a demonstration only.
 
-    `wake_timers` is called after the demo clock moved, so that what became due fires.
+    `advance` moves that clock and lets what became due fire; without it the clock alone is moved.
     """
 
     executor: Executor
@@ -80,12 +80,4 @@ class Ports:
     records: Records
     lines: Lines
     demo_clock: DemoClock | None = None
-    wake_timers: "WakeTimers | None" = None
-
-
-class WakeTimers(Protocol):
-    """Tells the timers that time moved."""
-
-    def __call__(self) -> None:
-        """Look again at what is due."""
-        ...
+    advance: Callable[[dt.timedelta], Awaitable[None]] | None = None

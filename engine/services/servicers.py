@@ -103,9 +103,11 @@ class Servicers:
         clock = self.ports.demo_clock
         if clock is None:
             raise Forbidden("only a demonstration has a clock that moves")
-        clock.advance(message.by.ToTimedelta())
-        if self.ports.wake_timers is not None:
-            self.ports.wake_timers()
+        by = message.by.ToTimedelta()
+        if self.ports.advance is None:
+            clock.advance(by)
+        else:
+            await self.ports.advance(by)
         return demo_pb2.AdvanceClockResponse(now=timestamp(clock.now()))
 
 

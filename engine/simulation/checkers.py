@@ -57,7 +57,9 @@ def injection_only_under_ready(network: Network) -> list[str]:
                     wrong.append(f"{recorded.id}: injected without READY")
                 elif lost := readiness.missing(state, recorded.at):
                     wrong.append(f"{recorded.id}: READY stood without {lost[0]}")
-            if isinstance(event, session.ReadyGranted) and (state.verdict is None or state.verdict.result == "deny"):
+            if isinstance(event, session.ReadyGranted) and (
+                state.verdict is None or state.verdict.result == "deny"
+            ):
                 wrong.append(f"{recorded.id}: READY under a verdict that denies")
             state = machine.apply(state, recorded)
     return wrong
@@ -126,7 +128,11 @@ def orders_keep_their_limits(network: Network) -> list[str]:
     for _, history in network.of("reaction"):
         for recorded in history:
             event = recorded.event
-            if isinstance(event, reaction.StepOrdered) and event.overrides and not event.override_reason.strip():
+            if (
+                isinstance(event, reaction.StepOrdered)
+                and event.overrides
+                and not event.override_reason.strip()
+            ):
                 wrong.append(f"{recorded.id}: past {event.overrides[0]} without a reason")
     return wrong
 

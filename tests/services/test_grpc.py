@@ -389,7 +389,6 @@ async def test_a_deadline_ends_the_wait_and_not_the_work() -> None:
         await released.wait()
         return command
 
-
     async with house(enrichers={c.ScheduleSession: slow}) as home:
         call = home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"), timeout=0.5)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
