@@ -15,13 +15,17 @@ from attend.v1 import common_pb2, sessions_pb2
 from attend.v1.coverage_pb2_grpc import CoverageServiceStub
 from attend.v1.directory_pb2_grpc import DirectoryServiceStub
 from attend.v1.media_pb2_grpc import MediaServiceStub
+from attend.v1.reactions_pb2_grpc import ReactionServiceStub
 from attend.v1.records_pb2_grpc import RecordServiceStub
 from attend.v1.rings_pb2_grpc import RingServiceStub
 from attend.v1.sessions_pb2_grpc import SessionServiceStub
 from attend.v1.watch_pb2_grpc import WatchServiceStub
 from engine.access.scope import authorize
 from engine.access.tokens import TokenIssuer, TokenVerifier
+from engine.bootstrap import load_packs
 from engine.kernel.clock import ManualClock
+from engine.reactions.decide import Objectives
+from engine.reactions.machine import machine as reaction_machine
 from engine.runtime.executor import Executor
 from engine.runtime.ids import SeededIds
 from engine.runtime.limits import Limits
@@ -40,6 +44,7 @@ from engine.workflows.session.state import CredentialEvidence, VerdictEvidence
 NOW = dt.datetime(2026, 11, 23, 14, 0, tzinfo=dt.UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 SECRET = "ZZTOPSECRET"
+PACK = load_packs()["acr-2026"]
 ORG, SITE = "org-1", "site-1"
 
 
@@ -127,6 +132,10 @@ class House:
     @property
     def directory(self) -> Any:
         return DirectoryServiceStub(self.channel)
+
+    @property
+    def reactions(self) -> Any:
+        return ReactionServiceStub(self.channel)
 
     @property
     def media(self) -> Any:
@@ -221,6 +230,7 @@ async def house(
         message.machine(),
         directory.machine(),
         disclosure.machine(),
+        reaction_machine(Objectives(pack=PACK)),
     ]
     executor = Executor(
         machines,

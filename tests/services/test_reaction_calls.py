@@ -1,0 +1,139 @@
+"""A reaction over the wire: graded, ordered, read back, given; amounts stay exact text with their unit."""
+
+from decimal import Decimal
+from typing import Any
+
+import grpc
+import pytest
+
+from attend.v1 import reactions_pb2
+from engine.kernel.commands import Actor, Request
+from engine.kernel.ids import Stream
+from engine.reactions.commands import OpenReaction
+from tests.services.house import NOW, ORG, SITE, House, header, info_of
+
+CODE = grpc.StatusCode
+
+
+async def opened(home: House) -> None:
+    """Let the engine open a reaction, as its policy does."""
+    command = OpenReaction(
+        session_id="ses-1",
+        organization_id=ORG,
+        site_id=SITE,
+        onset_at=NOW,
+        age_years=56,
+        weight_kg=Decimal("70"),
+        setting="idtf",
+        modality="CT",
+        agent="iohexol",
+        demo=False,
+        alerted="",
+    )
+    await home.executor.execute(
+        Request(
+            request_id="open",
+            stream=Stream("reaction", "rea-1"),
+            command=command,
+            actor=Actor.system("test"),
+            correlation="ses-1",
+        )
+    )
+
+
+async def graded(home: House) -> Any:
+    """Return the answer to a physician's grade of severe anaphylaxis."""
+    await opened(home)
+    return await home.reactions.GradeReaction(
+        reactions_pb2.GradeReactionRequest(
+            header=header("grade"),
+            reaction_id="rea-1",
+            severity=reactions_pb2.SEVERITY_SEVERE,
+            presentation="anaphylaxis",
+            reason="two systems",
+        ),
+        metadata=home.as_("physician"),
+    )
+
+
+async def test_a_graded_reaction_shows_its_steps_with_exact_doses(home: House) -> None:
+    """The protocol's steps come with doses as decimals in text, their formula and their citation."""
+    answer = await graded(home)
+    doses = [dose for step in answer.reaction.steps.values() for dose in step.offer.doses]
+
+    assert reactions_pb2.REACTION_PHASE_SEVERE in answer.reaction.phases
+    assert answer.reaction.severity == reactions_pb2.SEVERITY_SEVERE
+    assert any(Decimal(dose.dose_mg) > 0 and dose.formula and dose.citation for dose in doses)
+    assert all(step.phases == [reactions_pb2.STEP_PHASE_PROPOSED] for step in answer.reaction.steps.values())
+
+
+async def test_only_a_physician_grades(home: House) -> None:
+    """A technologist's grade is refused before the machine hears of it."""
+    await opened(home)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await home.reactions.GradeReaction(
+            reactions_pb2.GradeReactionRequest(
+                header=header("grade"),
+                reaction_id="rea-1",
+                severity=reactions_pb2.SEVERITY_MILD,
+                presentation="hives",
+            ),
+            metadata=home.as_("technologist"),
+        )
+
+    assert caught.value.code() is CODE.PERMISSION_DENIED
+
+
+async def test_an_unspecified_grade_is_named(home: House) -> None:
+    """A grade left out is a field of the wrong form, not a grade."""
+    await opened(home)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await home.reactions.GradeReaction(
+            reactions_pb2.GradeReactionRequest(
+                header=header("grade"), reaction_id="rea-1", presentation="hives"
+            ),
+            metadata=home.as_("physician"),
+        )
+
+    assert caught.value.code() is CODE.INVALID_ARGUMENT
+    assert info_of(caught.value).metadata["field"] == "severity"
+
+
+async def test_a_given_dose_is_kept_exactly(home: House) -> None:
+    """What was reported reads back digit for digit, the zeros included."""
+    await graded(home)
+    answer = await home.reactions.RecordMedicationGiven(
+        reactions_pb2.RecordMedicationGivenRequest(
+            header=header("given"),
+            reaction_id="rea-1",
+            drug="epinephrine",
+            route="IM",
+            dose_mg="0.30",
+            concentration_mg_per_ml="1.0",
+            volume_ml="0.30",
+        ),
+        metadata=home.as_("responder"),
+    )
+    read = await home.reactions.GetReaction(
+        reactions_pb2.GetReactionRequest(reaction_id="rea-1"), metadata=home.as_("auditor")
+    )
+
+    assert [dose.dose_mg for dose in answer.reaction.given] == ["0.30"]
+    assert answer.reaction.given[0].given_by == "responder-1"
+    assert read.reaction == answer.reaction
+
+
+async def test_vitals_not_measured_are_absent(home: House) -> None:
+    """Zero is a measurement; what was not measured is not zero."""
+    await opened(home)
+    answer = await home.reactions.RecordVitals(
+        reactions_pb2.ReactionServiceRecordVitalsRequest(
+            header=header("vitals"), reaction_id="rea-1", systolic_mmhg=0, conscious=False
+        ),
+        metadata=home.as_("technologist"),
+    )
+    [vitals] = answer.reaction.vitals
+
+    assert vitals.HasField("systolic_mmhg") and vitals.systolic_mmhg == 0
+    assert vitals.HasField("conscious") and not vitals.conscious
+    assert not vitals.HasField("diastolic_mmhg")
