@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.kernel.events import Event, Recorded
 from engine.reactions import events as e
+from engine.reactions.state import OfferedDose
 from engine.records.book import Book, plain
 from engine.records.fold_session import Change
 from engine.workflows.session import events as session
@@ -138,17 +139,25 @@ def _refused(b: Book, r: Recorded, v: e.StepRefused) -> None:
     found.update(refused_by=r.actor.person_id, refused_at=plain(r.at), refused_reason=v.reason)
 
 
+def _row(b: Book, r: Recorded, row_id: str) -> OfferedDose | None:
+    """Return the dose row a drug goes by, as it was offered in this reaction; None when it was not."""
+    offers = b.memory.get("offers", {}).items()
+    doses = (dose for (stream_id, _), step in offers if stream_id == r.stream.id for dose in step.doses)
+    return next((dose for dose in doses if dose.row_id == row_id), None)
+
+
 def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
     """A drug that went in, beside the order it answers if there was one."""
     order = (b.memory.get("current", {}).get((r.stream.id, v.medication.step_id)) or {}).get("order") or {}
+    row = _row(b, r, v.medication.row_id)
     drug = {
         "reaction_id": r.stream.id,
         **plain(v.medication),
         "recorded_by": r.actor.person_id,
         "amount_text": order.get("amount_text"),
         "formula": order.get("formula"),
-        "citation": order.get("citation"),
-        "evidence": order.get("evidence"),
+        "citation": order.get("citation") or (row.citation if row else None),
+        "evidence": order.get("evidence") or (row.evidence if row else None),
         "ordered": bool(order),
         "beyond": list(v.beyond),
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.records.strip import moment, strip
-from engine.records.timeline import dose_text, timeline, words
+from engine.records.timeline import dose_text, step_name, timeline, words
 
 _VERDICTS = {
     "allow": "allowed",
@@ -296,7 +296,7 @@ def _reaction(s: _Sheet, name: str) -> dict[str, Any]:
     ]
     steps = [
         [
-            step["text"] or words(step["step_id"]),
+            step_name(step["step_id"], step["text"]),
             _act(s, step, "ordered"),
             _act(s, step, "read_back"),
             _act(s, step, "done"),
@@ -322,7 +322,7 @@ def _why(drug: Mapping[str, Any]) -> str:
     if not drug["ordered"]:
         parts.append("not ordered in the engine")
     if drug["beyond"]:
-        parts.append(f"BEYOND {', '.join(map(words, drug['beyond']))}")
+        parts.append(f"BEYOND ITS ROW: {', '.join(words(cap).lower() for cap in drug['beyond'])}")
     return " · ".join(part for part in parts if part)
 
 
@@ -332,12 +332,12 @@ def _exceptions(s: _Sheet) -> list[str]:
         for x in s.of("exceptions.bypasses") or []
     ]
     overrides = [
-        f"{s.clock(x['at'])} {x['by']} went past {', '.join(map(words, x['guards']))} "
+        f"{s.clock(x['at'])} {x['by']} went past {', '.join(words(guard).lower() for guard in x['guards'])} "
         f"on {words(x['step_id'])}: {x['reason']}"
         for x in s.of("exceptions.overrides") or []
     ]
     beyond = [
-        f"{s.clock(x['at'])} {x['drug']} given beyond {', '.join(map(words, x['caps']))}"
+        f"{s.clock(x['at'])} {x['drug']} given beyond its row: {', '.join(words(cap).lower() for cap in x['caps'])}"
         for x in s.of("exceptions.beyond_caps") or []
     ]
     late = [

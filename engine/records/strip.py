@@ -9,6 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 _WIDTH = 1000
+_LABEL = 80
 _LOOK = {
     "connecting": ("#d9d9d9", 14),
     "verified": ("#2f7d4f", 30),
@@ -17,7 +18,7 @@ _LOOK = {
     "lost": ("url(#lost)", 30),
 }
 _HEAD = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 74" width="1000" height="74">'
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1000 88" width="1000" height="88">'
     '<defs><pattern id="lost" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<rect width="6" height="6" fill="#ffffff"/><rect width="3" height="6" fill="#b3261e"/></pattern></defs>'
 )
@@ -63,13 +64,18 @@ def strip(
             f'stroke="#b3261e" stroke-width="2"/>'
             f'<text x="{middle}" y="14" font-size="13" text-anchor="middle" fill="#b3261e">gap {gap["number"]}</text>'
         )
-    parts += [_tick(x(at), label, row) for row, (at, label) in enumerate(marks)]
+    placed = sorted((x(at), label) for at, label in marks)
+    for number, (at, label) in enumerate(placed):
+        near = number > 0 and at - placed[number - 1][0] < _LABEL and number % 2 == 1
+        parts.append(_tick(at, label, low=near))
     return "".join([*parts, "</svg>"])
 
 
-def _tick(at: float, label: str, row: int) -> str:
+def _tick(at: float, label: str, *, low: bool) -> str:
+    """A mark with its label, a row lower when the one before it is near."""
     anchor = "start" if at < 60 else "end" if at > _WIDTH - 60 else "middle"
+    words = f'font-size="13" text-anchor="{anchor}" fill="#1a1a1a">{escape(label)}'
     return (
         f'<line x1="{at}" y1="22" x2="{at}" y2="60" stroke="#1a1a1a" stroke-width="1.5"/>'
-        f'<text x="{at}" y="72" font-size="13" text-anchor="{anchor}" fill="#1a1a1a">{escape(label)}</text>'
+        f'<text x="{at}" y="{86 if low else 72}" {words}</text>'
     )

@@ -38,8 +38,13 @@ def dose_text(dose: Mapping[str, Any] | None) -> str:
     if dose.get("volume_ml"):
         parts.append(f"{dose['volume_ml']} mL")
     if len(parts) == 1 and dose.get("amount_text"):
-        parts.append(str(dose["amount_text"]))
+        return str(dose["amount_text"])
     return " · ".join([*parts, str(dose["route"])]) if dose.get("route") else " · ".join(parts)
+
+
+def step_name(step_id: str, text: str | None) -> str:
+    """Return a step as a person knows it: its first sentence, or its id when the protocol holds no such step."""
+    return text.split(". ")[0].rstrip(".") if text else words(step_id)
 
 
 def _vitals(p: Payload) -> str:
@@ -69,11 +74,12 @@ def _graded(p: Payload) -> str:
 
 def _ordered(p: Payload) -> str:
     past = f"; override: {p['override_reason']}" if p["overrides"] else ""
-    return f"Ordered: {dose_text(p['order']) or words(p['step_id'])}{past}"
+    return f"Ordered: {dose_text(p['order']) or p['step']}{past}"
 
 
 def _given(p: Payload) -> str:
-    beyond = f"; beyond {', '.join(map(words, p['beyond']))}" if p["beyond"] else ""
+    caps = ", ".join(words(cap).lower() for cap in p["beyond"])
+    beyond = f"; beyond its row: {caps}" if caps else ""
     return f"Given: {dose_text(p['medication'])}, by {p['medication']['given_by']}{beyond}"
 
 
@@ -139,9 +145,9 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     ),
     "ReactionGraded": ("reaction", _graded),
     "StepOrdered": ("reaction", _ordered),
-    "StepReadBack": ("reaction", lambda p: f"Read back: {words(p['step_id'])}"),
-    "StepDone": ("reaction", lambda p: f"Done: {words(p['step_id'])}"),
-    "StepRefused": ("reaction", lambda p: f"Decided against {words(p['step_id'])}: {p['reason']}"),
+    "StepReadBack": ("reaction", lambda p: f"Read back: {p['step']}"),
+    "StepDone": ("reaction", lambda p: f"Done: {p['step']}"),
+    "StepRefused": ("reaction", lambda p: f"Decided against: {p['step']} ({p['reason']})"),
     "MedicationGiven": ("reaction", _given),
     "EmergencyCalled": ("reaction", lambda p: f"Emergency call: {p['service']}"),
     "ReactionImproving": ("reaction", "Patient improving"),
@@ -162,12 +168,19 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
 def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
     """Return the moments of a file's events, in its order."""
     moments = []
+    steps: dict[tuple[str, str], str] = {}
     for event in events:
+        payload = event["payload"]
+        if event["type"] == "ProtocolResolved":
+            steps.update({(event["stream"], step["step_id"]): step["text"] for step in payload["steps"]})
         said = _SAID.get(event["type"])
         if said is None:
             continue
         kind, text = said
-        sentence = text if isinstance(text, str) else text(event["payload"])
+        if "step_id" in payload:
+            step_id = payload["step_id"]
+            payload = {**payload, "step": step_name(step_id, steps.get((event["stream"], step_id)))}
+        sentence = text if isinstance(text, str) else text(payload)
         if event["stream"].startswith("reaction/"):
             kind = "reaction"
         who = event["actor"]["person_id"]

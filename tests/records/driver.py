@@ -30,7 +30,8 @@ MACHINES: dict[str, Machine] = {"session": session_machine()}
 class Driver:
     """One session's history in the making. Its clock moves only when told."""
 
-    def __init__(self, session_id: str = "ses-1") -> None:
+    def __init__(self, session_id: str = "ses-1", reaction: Machine | None = None) -> None:
+        self._machines = {**MACHINES, **({"reaction": reaction} if reaction else {})}
         self.session_id = session_id
         self.session = Stream("session", session_id)
         self.now = START
@@ -45,12 +46,20 @@ class Driver:
 
     def do(self, actor: Actor, *commands: Command) -> None:
         """Let a person (or part) send commands to the session, one second apart."""
+        self.send(self.session, actor, *commands)
+
+    def send(self, stream: Stream, actor: Actor, *commands: Command) -> None:
+        """Send commands to any stream whose machine is driven here, one second apart."""
+        machine = self._machines[stream.machine]
         for command in commands:
-            machine = MACHINES["session"]
-            state = self._states.get(self.session) or machine.initial(self.session_id)
+            state = self.state_of(stream)
             decision = machine.decide(state, command, Context(now=self.now, actor=actor))
-            self.write(self.session, actor, decision.events, decision.phases, decision.flags)
+            self.write(stream, actor, decision.events, decision.phases, decision.flags)
             self.wait(1)
+
+    def state_of(self, stream: Stream) -> Any:
+        """The state of a stream whose machine is driven here."""
+        return self._states.get(stream) or self._machines[stream.machine].initial(stream.id)
 
     def write(
         self,
@@ -84,16 +93,15 @@ class Driver:
             row = replace(row, hash=event_hash(row))
             self.rows.append(row)
             self.protected.update({kept.ref: kept for kept in split})
-            if stream.machine in MACHINES:
+            if stream.machine in self._machines:
                 self._apply(stream, row)
 
     def _salt(self, stream: Stream, version: int) -> Callable[[], bytes]:
         return lambda: bytes.fromhex(digest(f"{stream}@{version}".encode()))[:16]
 
     def _apply(self, stream: Stream, row: EventRow) -> None:
-        machine = MACHINES[stream.machine]
-        state = self._states.get(stream) or machine.initial(stream.id)
-        self._states[stream] = machine.apply(state, self._codec.decode(row, self.protected))
+        machine = self._machines[stream.machine]
+        self._states[stream] = machine.apply(self.state_of(stream), self._codec.decode(row, self.protected))
 
     @property
     def state(self) -> Any:
