@@ -89,8 +89,8 @@ class RecordReader:
         """Return the record as it is now: the sealed file while its seal stands, else the file without a seal."""
         history = await self.load(session_id)
         record = folded(history, self._codec)
-        care = next(row.phases for row in reversed(history.rows) if row.stream.machine == "session")
-        sealed = care_phase(care) == "sealed"
+        care = _care(history)
+        sealed = care == "sealed"
         shown = sealed_part(history) if sealed else history
         document = render(shown, folded(shown, self._codec))
         return Copy(
@@ -98,8 +98,13 @@ class RecordReader:
             pdf=await asyncio.to_thread(render_pdf, document) if include_pdf else b"",
             body_hash=body_hash(record),
             sealed=sealed,
-            missing=missing(record, signatures=care_phase(care) in ("closing", "signed")),
+            missing=_missing(record, care),
         )
+
+    async def missing(self, session_id: str) -> tuple[Item, ...]:
+        """Return what keeps a session's record from its next step: signing, or in closing also sealing."""
+        history = await self.load(session_id)
+        return _missing(folded(history, self._codec), _care(history))
 
     async def sealing(self, session_id: str, key: SealingKey, sealed_at: dt.datetime) -> SealRecord:
         """Return the SealRecord command, filled in, for the record as it stands now."""
@@ -140,6 +145,15 @@ class RecordReader:
         rows = [row for row in await self._store.load(stream) if row.position <= head]
         verify_chain(rows)
         return rows
+
+
+def _care(history: History) -> str:
+    """Return the session's present phase of care."""
+    return care_phase(next(row.phases for row in reversed(history.rows) if row.stream.machine == "session"))
+
+
+def _missing(record: Record, care: str) -> tuple[Item, ...]:
+    return missing(record, signatures=care in ("closing", "signed"))
 
 
 def sealed_part(history: History, revision: int | None = None) -> History:

@@ -141,7 +141,7 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "SignsRecorded": ("reaction", lambda p: f"Signs: {', '.join(map(words, p['signs'])) or 'none'}"),
     "SeveritySuggested": (
         "reaction",
-        lambda p: f"Suggested grade: {p['severity']} ({' '.join(p['reasons'])})",
+        lambda p: f"Suggested grade: {p['severity']} ({'; '.join(p['reasons'])})",
     ),
     "ReactionGraded": ("reaction", _graded),
     "StepOrdered": ("reaction", _ordered),

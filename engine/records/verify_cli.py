@@ -1,6 +1,6 @@
 """`attend verify FILE…`: checks exported records offline and says the first broken thing.
 
-Rule: exit 0 only when every file is sound; 1 when one is not; 2 when one cannot be read.
+Rule: exit 0 only when every file is sound; 1 when one is broken or cannot be read.
 """
 
 import json
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.records.verify import Problem, Report, verify_file
 
-SOUND, BROKEN, UNREADABLE = 0, 1, 2
+SOUND, BROKEN = 0, 1
 
 
 def verify_command(
@@ -35,7 +35,7 @@ def verify_command(
             found.append(
                 {"file": str(path), "sound": False, "unreadable": error.strerror or "cannot be read"}
             )
-            worst = UNREADABLE
+            worst = BROKEN
             continue
         report = verify_file(data, trusted)
         found.append(_plain(path, report))

@@ -201,7 +201,7 @@ NO_ANSWER = Script(
         Do("SessionService.StartInjection", {"ready_token": "none"}, refused="WRONG_PHASE"),
         Advance(61),
         Await("RingRepeated"),
-        Do("SessionService.CancelSession", {"reason": "no_physician"}),
+        Do("SessionService.CancelSession", {"reason": "CANCEL_REASON_NO_PHYSICIAN"}),
         Await("RingWithdrawn"),
     ),
     physician=(),

@@ -20,7 +20,10 @@ def grade(severity: str, presentation: str) -> tuple[Step, ...]:
     """The physician sees signs and vitals and sets the grade."""
     return (
         Await("VitalsRecorded"),
-        Do("ReactionService.GradeReaction", {"severity": severity, "presentation": presentation}),
+        Do(
+            "ReactionService.GradeReaction",
+            {"severity": f"SEVERITY_{severity.upper()}", "presentation": presentation},
+        ),
         Await("ProtocolResolved"),
     )
 
@@ -53,7 +56,7 @@ def dispose(disposition: str) -> tuple[Step, ...]:
     """The physician decides where the patient goes."""
     return (
         Await("ReactionResolved"),
-        Do("ReactionService.DisposeReaction", {"disposition": disposition}),
+        Do("ReactionService.DisposeReaction", {"disposition": f"DISPOSITION_{disposition.upper()}"}),
     )
 
 

@@ -1,0 +1,272 @@
+"""The `attend` command: each subcommand says what it did, in words or as JSON, with exit codes that mean something.
+
+Exit codes: 0 done; 1 the answer is no (a record does not verify, a story went otherwise); 2 wrong use or a missing part.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from engine.access.tokens import TokenIssuer
+from engine.bootstrap import VERSION, build, load_packs, load_rulebook
+from engine.kernel.clock import SystemClock
+from engine.kernel.errors import AttendError
+from engine.keys import TOKEN_KEY_ID, load_keys
+from engine.records.verify_cli import verify_command
+from engine.runtime.ids import RandomIds
+from engine.services.server import PlaintextRefused, PortTaken
+from engine.settings import Settings, load
+
+
+class Problem(click.ClickException):
+    """An error that says what to do next; exit code 2."""
+
+    exit_code = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="attend")
+def cli() -> None:
+    """Attend: an open engine for virtual contrast supervision."""
+
+
+@cli.command()
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="attend.toml")
+@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="where the data lives")
+@click.option("--bind", help="address to listen on (default 127.0.0.1)")
+@click.option("--grpc-port", type=int, help="gRPC port (default 50051, 0 chooses)")
+@click.option("--http-port", type=int, help="HTTP port (default 8080, 0 chooses)")
+@click.option("--mllp-port", type=int, help="MLLP port (default 2575, 0 chooses)")
+@click.option("--media-port", type=int, help="control port of the media node (default: chosen)")
+@click.option("--hl7-destination", help="host:port that sealed records go to as ORU^R01")
+@click.option("--fhir-base-url", help="FHIR R4 server to read from and write to")
+@click.option("--fhir-authority", "authorities", multiple=True, help="AUTHORITY=FHIR-SYSTEM, repeatable")
+@click.option(
+    "--demo", is_flag=True, default=None, help="demo clock and demo organization; records are marked"
+)
+@click.option(
+    "--ready-file", type=click.Path(dir_okay=False, path_type=Path), help="write the ports here as JSON"
+)
+def serve(config: Path | None, ready_file: Path | None, authorities: tuple[str, ...], **options: Any) -> None:
+    """Run the engine: gRPC, HTTP, MLLP and the media node, on SQLite.
+
+    Example: attend serve --demo --data-dir attend-data
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    mapped = dict(item.split("=", 1) for item in authorities if "=" in item)
+    settings = _settings(config, fhir_authorities=mapped or None, **options)
+    try:
+        _run(_serve(settings, ready_file))
+    except (PortTaken, PlaintextRefused, AttendError) as error:
+        raise Problem(str(error)) from None
+    except OSError as error:
+        raise Problem(f"cannot listen: {error.strerror}; choose another port with --mllp-port") from None
+
+
+def _settings(config: Path | None, **overrides: Any) -> Settings:
+    try:
+        return load(config, **overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise Problem(f"{field}: {first['msg']}") from None
+
+
+def _run(work: Any) -> Any:
+    import uvloop
+
+    return uvloop.run(work)
+
+
+async def _serve(settings: Settings, ready_file: Path | None) -> None:
+    from engine.demo.network import seed
+
+    engine = build(settings)
+    listening = await engine.start()
+    if settings.demo:
+        await seed(engine.executor)
+    ports = {"grpc": listening.grpc, "http": listening.http, "mllp": listening.mllp}
+    if ready_file is not None:
+        ready_file.write_text(json.dumps(ports))
+    click.echo(
+        f"Attend {VERSION} serves gRPC on {listening.grpc}, HTTP on http://{settings.bind}:{listening.http}/ "
+        f"and MLLP on {listening.mllp}; data in {settings.data_dir}. Stop with Ctrl-C."
+    )
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, ended.set)
+    await ended.wait()
+    await engine.stop()
+
+
+@cli.command()
+@click.option("--script", default="severe", show_default=True, help="which story to play")
+@click.option("--list", "listing", is_flag=True, help="list the stories")
+@click.option("--headless", is_flag=True, help="plain lines, free ports, no prompt")
+@click.option("--exit", "leave", is_flag=True, help="end when the story is over instead of serving on")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-out"), show_default=True
+)
+def demo(script: str, listing: bool, headless: bool, leave: bool, out: Path) -> None:
+    """Play a whole supervised session on real input and check that it went as the story says.
+
+    Example: attend demo --script mild --headless --exit
+    """
+    from engine.demo.run import Unplayable, play
+    from engine.demo.scripts.stories import STORIES
+
+    if listing:
+        for story in STORIES.values():
+            click.echo(f"{story.name:12} {story.summary}")
+        return
+    if script not in STORIES:
+        raise Problem(f"--script: choose one of {', '.join(STORIES)}")
+    try:
+        sys.exit(asyncio.run(play(STORIES[script], headless=headless, leave=leave, out=out)))
+    except Unplayable as error:
+        raise Problem(str(error)) from None
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--trust", multiple=True, help="key id whose seals are accepted, repeatable")
+def verify(paths: tuple[Path, ...], as_json: bool, trust: tuple[str, ...]) -> None:
+    """Check exported records offline; name the first broken event or field.
+
+    Example: attend verify demo-out/record.json
+    """
+    sys.exit(verify_command(paths, as_json, trust))
+
+
+@cli.command()
+@click.option(
+    "--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("attend-data")
+)
+@click.option("--person", required=True, help="person id, as in the directory")
+@click.option("--role", required=True, help="technologist, physician, auditor, …")
+@click.option("--organization", default="org-demo", show_default=True)
+@click.option("--site", "sites", multiple=True, default=("demo-hospital",), show_default=True)
+def token(data_dir: Path, person: str, role: str, organization: str, sites: tuple[str, ...]) -> None:
+    """Print a signed token that lives a quarter of an hour; whoever can read the data folder may make one.
+
+    Example: attend token --person tech-1 --role technologist
+    """
+    issuer = TokenIssuer(load_keys(data_dir).token, TOKEN_KEY_ID, SystemClock())
+    try:
+        made = issuer.issue(
+            person_id=person,
+            role=role,
+            organization_id=organization,
+            sites=sites,
+            token_id=RandomIds().name("tok"),
+        )
+    except AttendError as error:
+        raise Problem(str(error)) from None
+    click.echo(made)
+
+
+@cli.group()
+def protocol() -> None:
+    """Reaction protocol packs."""
+
+
+@protocol.command("list")
+def protocol_list() -> None:
+    """List the packs with version, hash and presentations."""
+    for pack in load_packs().values():
+        click.echo(
+            f"{pack.pack_id} {pack.version} {pack.hash[:12]} (unsigned) {', '.join(pack.presentations)}"
+        )
+
+
+@protocol.command("show")
+@click.option("--pack", "pack_id", default="acr-2026", show_default=True)
+@click.option("--presentation", required=True)
+@click.option(
+    "--severity", default="severe", show_default=True, type=click.Choice(["mild", "moderate", "severe"])
+)
+@click.option("--age-years", type=int)
+@click.option("--weight-kg", type=str)
+@click.option("--setting", default="idtf", show_default=True, type=click.Choice(["office", "idtf", "hopd"]))
+@click.option("--json", "as_json", is_flag=True)
+def protocol_show(pack_id: str, as_json: bool, **asked: Any) -> None:
+    """Print a protocol resolved for one patient, with formulas and sources.
+
+    Example: attend protocol show --presentation anaphylaxis --age-years 6 --weight-kg 20
+    """
+    from engine.demo.shown import shown_steps
+
+    packs = load_packs()
+    if pack_id not in packs:
+        raise Problem(f"--pack: choose one of {', '.join(packs)}")
+    try:
+        steps = shown_steps(packs[pack_id], **asked)
+    except AttendError as error:
+        raise Problem(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(steps, indent=2))
+        return
+    for step in steps:
+        call = f" [{step['call_level']}]" if step["call_level"] != "none" else ""
+        click.echo(f"{step['number']:2}. {step['text']}{call}  ({step['row_id']}, {step['evidence']})")
+        for dose in step["doses"]:
+            click.echo(
+                f"      {dose['amount_text']}   {dose['formula']}  ({dose['row_id']}, {dose['evidence']})"
+            )
+
+
+@protocol.command("lint")
+def protocol_lint() -> None:
+    """Check every pack as a pharmacist would; exit 1 when something is found."""
+    from engine.reactions.lint import lint
+
+    found = [(pack.pack_id, finding) for pack in load_packs().values() for finding in lint(pack)]
+    for pack_id, finding in found:
+        click.echo(f"{pack_id} {finding.row_id} {finding.rule}: {finding.sentence}")
+    sys.exit(1 if found else 0)
+
+
+@cli.group()
+def rules() -> None:
+    """The rule book."""
+
+
+@rules.command("list")
+def rules_list() -> None:
+    """List every row with its dates and status."""
+    for rule in load_rulebook().rules:
+        dates = f"{rule.effective_from or '…'} to {rule.effective_to or '…'}"
+        click.echo(f"{rule.layer:10} {rule.id:22} {rule.status:10} {dates:26} {rule.citation}")
+
+
+@cli.command()
+@click.option("--sessions", type=click.IntRange(1, 1_000_000), default=200, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def simulate(sessions: int, seed: int, as_json: bool) -> None:
+    """Run a synthetic network with faults and check every invariant; exit 1 when one is broken.
+
+    Example: attend simulate --sessions 2000 --seed 7 --json
+    """
+    from engine.simulation.run import report_lines, simulate_network
+
+    report = simulate_network(sessions, seed, progress=not as_json and sys.stderr.isatty())
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        click.echo("\n".join(report_lines(report)))
+    sys.exit(1 if report.violations else 0)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
