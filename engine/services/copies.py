@@ -32,14 +32,14 @@ class RecordCopies:
             body_hash=draft.hash,
             sealed=sealed,
             missing=tuple(
-                MissingItem(field=item.path, reason=item.reason, who=item.who) for item in draft.missing
+                MissingItem(field=item.path, reason=item.why, who=item.who) for item in draft.missing
             ),
         )
 
     async def missing(self, session_id: str) -> Sequence[MissingItem]:
         """Return what a session's record lacks."""
         draft = await self._reader.draft(session_id)
-        return [MissingItem(field=item.path, reason=item.reason, who=item.who) for item in draft.missing]
+        return [MissingItem(field=item.path, reason=item.why, who=item.who) for item in draft.missing]
 
     async def sealed_pdf(self, session_id: str) -> tuple[bytes, dt.datetime]:
         """Return the sealed record's PDF and the moment of its newest seal. Raises Missing when it is not sealed."""

@@ -28,10 +28,12 @@ async def answered(channel: grpc.aio.Channel, rpc: Any, metadata: Any) -> grpc.S
     """Return the code that an empty request gets; a watch is asked for an impossible session."""
     if rpc.streams:
         bad = watch_pb2.WatchRequest(session_id="x" * 200).SerializeToString()
-        call: Any = channel.unary_stream(rpc.name)(bad, metadata=metadata)
+        watch: Any = channel.unary_stream(rpc.name)
+        call = watch(bad, metadata=metadata)
         return grpc.StatusCode(await call.code())
     try:
-        await channel.unary_unary(rpc.name)(b"", metadata=metadata)
+        ask: Any = channel.unary_unary(rpc.name)
+        await ask(b"", metadata=metadata)
     except grpc.aio.AioRpcError as error:
         return error.code()
     return CODE.OK

@@ -110,7 +110,7 @@ FORGERIES: dict[str, str] = {
     "another key": jwt.encode(claims(), OTHER, algorithm="EdDSA", headers={"kid": "k1"}),
     "unknown key id": jwt.encode(claims(), KEY, algorithm="EdDSA", headers={"kid": "k2"}),
     "no key id": jwt.encode(claims(), KEY, algorithm="EdDSA"),
-    "no signature": jwt.encode(claims(), None, algorithm="none", headers={"kid": "k1"}),
+    "no signature": jwt.encode(claims(), "", algorithm="none", headers={"kid": "k1"}),
     "shared secret": jwt.encode(claims(), "k" * 32, algorithm="HS256", headers={"kid": "k1"}),
     "no organization": jwt.encode(claims(org=None), KEY, algorithm="EdDSA", headers={"kid": "k1"}),
     "no expiry": jwt.encode(claims(exp=None), KEY, algorithm="EdDSA", headers={"kid": "k1"}),

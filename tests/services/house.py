@@ -10,6 +10,7 @@ import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
+from grpc import aio
 
 from attend.v1 import common_pb2, sessions_pb2
 from attend.v1.coverage_pb2_grpc import CoverageServiceStub
@@ -115,7 +116,7 @@ class House:
     lines: PaperLines
     grpc: GrpcServer
     web: WebServer
-    channel: grpc.aio.Channel
+    channel: aio.Channel
 
     @property
     def sessions(self) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from attend.v1 import coverage_pb2, media_pb2, records_pb2, rings_pb2, sessions_pb2
 from attend.v1.common_pb2 import Date
@@ -277,7 +278,8 @@ async def test_lists_come_in_pages(home: House) -> None:
     names = [f"ses-{n}" for n in range(5)]
     for name in names:
         await home.sessions.ScheduleSession(schedule(name), metadata=home.as_("technologist"))
-    found, token = [], ""
+    found: list[str] = []
+    token = ""
     while True:
         page = await home.sessions.ListSessions(
             sessions_pb2.ListSessionsRequest(page_size=2, page_token=token), metadata=home.as_("auditor")
@@ -333,7 +335,7 @@ async def test_the_line_has_a_place_for_each_role(home: House) -> None:
 
 async def test_the_demo_clock_is_not_served_outside_a_demo(home: House) -> None:
     """DemoService does not exist on a real server."""
-    call = home.channel.unary_unary("/attend.v1.DemoService/AdvanceClock")
+    call: Any = home.channel.unary_unary("/attend.v1.DemoService/AdvanceClock")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call(b"", metadata=home.as_("operator"))
 
@@ -360,7 +362,7 @@ async def test_other_machines_answer_the_same_way(home: House) -> None:
             physician_id="physician-1",
             rooms=[coverage_pb2.RoomRef(site_id="site-1", room_id="ct-1")],
             starts_at=schedule().planned_at,
-            ends_at={"seconds": schedule().planned_at.seconds + 3600},
+            ends_at=Timestamp(seconds=schedule().planned_at.seconds + 3600),
             cap=2,
         ),
         metadata=home.as_("coverage_manager"),
