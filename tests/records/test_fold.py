@@ -2,11 +2,15 @@
 
 import dataclasses
 import itertools
+import json
+
+import pytest
 
 from engine.kernel.commands import TimerFired
 from engine.records.book import body_hash
 from engine.records.document import EVENT_TYPES, codec, commitments, folded
 from engine.records.fold import CHANGES, fold
+from engine.records.sheet import sheet
 from engine.records.slots import SLOTS
 from engine.workflows.session import commands as c
 from tests.records import stories
@@ -153,6 +157,7 @@ def test_a_hand_off_keeps_both_physicians() -> None:
     assert presence[0]["until"] == presence[1]["from"]
 
 
+@pytest.mark.hazard("H-36")
 def test_a_late_entry_opens_a_second_revision() -> None:
     """A fact after sealing keeps the earlier signatures as earlier, asks for new ones and is visibly late."""
     driver = stories.uneventful()
@@ -169,6 +174,36 @@ def test_a_late_entry_opens_a_second_revision() -> None:
     stories.signed(driver)
 
     assert driver.record.value("signatures.physician")["record_hash"] == body_hash(driver.record)
+
+
+@pytest.mark.hazard("H-40")
+def test_accepting_early_is_not_being_there() -> None:
+    """Accepted and proven on the line are two times, the second of each direction and of audio and video apart."""
+    record = stories.uneventful().record
+    proven = [
+        record.value(f"times.{who}_{what}")
+        for who in ("technologist", "physician")
+        for what in ("audio", "video")
+    ]
+
+    assert all(record.value("times.accepted") < at for at in proven)
+
+
+@pytest.mark.hazard("H-43")
+def test_a_demo_is_marked_as_one() -> None:
+    """A demo session says so in its record and on every printed page."""
+    driver = stories.uneventful()
+
+    assert driver.record.value("engine.demo") is True
+    assert sheet(json.loads(driver.file()))["demo"] is True
+
+
+@pytest.mark.hazard("H-10")
+def test_a_reaction_names_its_pack() -> None:
+    """The protocol pack that was worked, with its hash, stands in the record."""
+    assert stories.severe().record.value("reaction.pack") == {
+        "ses-1-r1": {"pack_id": "acr-2026", "pack_hash": "cd" * 32}
+    }
 
 
 def test_replaying_gives_the_same_record() -> None:

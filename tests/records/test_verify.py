@@ -1,9 +1,11 @@
 """A record that was changed anywhere is found out, and the place is named."""
 
 import datetime as dt
+import hashlib
 import json
 
 import pytest
+import rfc8785
 
 from engine.records.seal import SealingKey
 from engine.records.verify import Verifier, verify_file
@@ -59,6 +61,7 @@ def names(where: str, owner: str) -> bool:
     return where == owner or (owner.startswith("event ") and where.startswith(f"{owner} "))
 
 
+@pytest.mark.hazard("H-45")
 def test_a_sealed_record_is_sound(whole: bytes) -> None:
     """The file as exported has no problem; without a trusted key that is said."""
     report = verify_file(whole)
@@ -68,6 +71,7 @@ def test_a_sealed_record_is_sound(whole: bytes) -> None:
     assert (report.session_id, report.revision, report.key_id) == ("ses-1", 1, KEY.key_id)
 
 
+@pytest.mark.hazard("H-18")
 @pytest.mark.parametrize("flip", [0x01, 0x20])
 def test_any_changed_byte_is_found_and_named(whole: bytes, flip: int) -> None:
     """Every byte position, changed, fails the check, and the first problem names the event or field it is in."""
@@ -168,6 +172,42 @@ def test_a_key_that_is_not_trusted_fails(whole: bytes) -> None:
     assert [problem.where for problem in verify_file(whole, [other.key_id]).problems] == ["seal.key_id"]
     assert verify_file(whole, [KEY.key_id]).problems == ()
     assert verify_file(whole, [KEY.key_id]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("phases", [{}, []]),
+        ("flags", [1]),
+        ("at", "2026-11-23"),
+        ("at", "2026-11-23T14:00:00+01:00"),
+        ("version", 0),
+        ("version", True),
+        ("stream", "session/"),
+        ("stream", "ring/other"),
+        ("type", "NeverHeardOf"),
+        ("schema", 99),
+        ("actor", {}),
+        ("payload", {}),
+        ("payload", {"identity": {"$protected": 7}}),
+        ("prev_hash", "0" * 63),
+    ],
+)
+@pytest.mark.parametrize("at", [0, 8, 40])
+def test_a_senseless_event_with_a_right_hash_is_a_finding(
+    whole: bytes, part: str, value: object, at: int
+) -> None:
+    """Whoever computes hashes anew over nonsense gets a finding, never an error."""
+    lines = whole.split(b"\n")
+    where = lines.index(b'"events":[') + 1 + at
+    event = json.loads(lines[where].rstrip(b","))
+    event[part] = value
+    form = {**event, "actor": rfc8785.dumps(event["actor"]).decode()}
+    del form["hash"]
+    event["hash"] = hashlib.sha256(rfc8785.dumps(form)).hexdigest()
+    lines[where] = rfc8785.dumps(event) + b","
+
+    assert not verify_file(b"\n".join(lines)).sound
 
 
 def test_an_erased_identity_verifies_and_says_so() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from engine.records.verify_cli import BROKEN, SOUND, UNREADABLE, verify_command
+from engine.records.verify_cli import BROKEN, SOUND, verify_command
 from tests.records import stories
 from tests.records.driver import KEY
 
@@ -57,9 +57,9 @@ def test_a_changed_record_exits_1_and_names_the_place(record: Path) -> None:
     assert json.loads(text)[0]["problems"][0]["where"] == "event session/ses-1@19 ContrastGiven"
 
 
-def test_a_file_that_cannot_be_read_exits_2(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_exits_1(tmp_path: Path) -> None:
     """A missing file is said, with what to do."""
     code, text = said(tmp_path / "none.json")
 
-    assert code == UNREADABLE
+    assert code == BROKEN
     assert "give the path" in text
