@@ -1,6 +1,7 @@
 """The watch: what it shows and hides, that it resumes without gap or repeat, and that a slow one is cut."""
 
 import asyncio
+import datetime as dt
 import json
 from typing import Any
 
@@ -200,3 +201,16 @@ async def test_a_watcher_that_stops_reading_is_cut_on_the_wire() -> None:
         assert caught.value.code() is CODE.RESOURCE_EXHAUSTED
         assert info_of(caught.value).reason == "WATCHER_TOO_SLOW"
         assert int(info_of(caught.value).metadata["last_position"]) <= found[-1].position < 21
+
+
+async def test_a_watch_ends_with_the_sign_in(home: House) -> None:
+    """Once the token has expired the next event is not shown; the watcher signs in again and resumes."""
+    await home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"))
+    call = home.watches.Watch(watch_pb2.WatchRequest(), metadata=home.as_("physician"))
+    await events(call, 1)
+    home.clock.advance(dt.timedelta(minutes=15))
+    await weigh(home, 1)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await events(call, 1)
+
+    assert caught.value.code() is CODE.UNAUTHENTICATED
