@@ -4,7 +4,6 @@ Rule: it only reads. What it returns to the enrichers of ConfirmRecord, AttestRe
 through the executor like everything else.
 """
 
-import asyncio
 import datetime as dt
 from dataclasses import dataclass
 
@@ -16,8 +15,6 @@ from engine.kernel.store import EventRow, Store
 from engine.records.book import Record, body_hash
 from engine.records.completeness import Item, missing, missing_paths
 from engine.records.document import History, codec, folded, render, seal_hash
-from engine.records.fold_session import care_phase
-from engine.records.pdf import render_pdf
 from engine.records.seal import SealingKey, Statement
 from engine.store.chain import verify_chain
 from engine.workflows.session.commands import SealRecord
@@ -35,17 +32,6 @@ class Draft:
 
     record: Record
     hash: str
-    missing: tuple[Item, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A record for somebody to read: the file (sealed if it is), its PDF when asked for, and what people sign."""
-
-    document: bytes
-    pdf: bytes
-    body_hash: str
-    sealed: bool
     missing: tuple[Item, ...]
 
 
@@ -84,27 +70,6 @@ class RecordReader:
         """Return what ConfirmRecord and AttestRecord need: the hash to sign and the paths of what is missing."""
         draft = await self.draft(session_id)
         return draft.hash, tuple(item.path for item in draft.missing)
-
-    async def read(self, session_id: str, *, include_pdf: bool = False) -> Copy:
-        """Return the record as it is now: the sealed file while its seal stands, else the file without a seal."""
-        history = await self.load(session_id)
-        record = folded(history, self._codec)
-        care = _care(history)
-        sealed = care == "sealed"
-        shown = sealed_part(history) if sealed else history
-        document = render(shown, folded(shown, self._codec))
-        return Copy(
-            document=document,
-            pdf=await asyncio.to_thread(render_pdf, document) if include_pdf else b"",
-            body_hash=body_hash(record),
-            sealed=sealed,
-            missing=_missing(record, care),
-        )
-
-    async def missing(self, session_id: str) -> tuple[Item, ...]:
-        """Return what keeps a session's record from its next step: signing, or in closing also sealing."""
-        history = await self.load(session_id)
-        return _missing(folded(history, self._codec), _care(history))
 
     async def sealing(self, session_id: str, key: SealingKey, sealed_at: dt.datetime) -> SealRecord:
         """Return the SealRecord command, filled in, for the record as it stands now."""
@@ -145,15 +110,6 @@ class RecordReader:
         rows = [row for row in await self._store.load(stream) if row.position <= head]
         verify_chain(rows)
         return rows
-
-
-def _care(history: History) -> str:
-    """Return the session's present phase of care."""
-    return care_phase(next(row.phases for row in reversed(history.rows) if row.stream.machine == "session"))
-
-
-def _missing(record: Record, care: str) -> tuple[Item, ...]:
-    return missing(record, signatures=care in ("closing", "signed"))
 
 
 def sealed_part(history: History, revision: int | None = None) -> History:
