@@ -1,6 +1,6 @@
 """The `attend` command: each subcommand says what it did, in words or as JSON, with exit codes that mean something.
 
-Exit codes: 0 done; 1 the answer is no (a record does not verify, a story went otherwise); 2 wrong use or a missing part.
+Exit codes: 0 done; 1 the answer is no (a record does not verify, a story went otherwise); 2 wrong use.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ async def _serve(settings: Settings, ready_file: Path | None) -> None:
         await seed(engine.executor)
     ports = {"grpc": listening.grpc, "http": listening.http, "mllp": listening.mllp}
     if ready_file is not None:
-        ready_file.write_text(json.dumps(ports))
+        await asyncio.to_thread(ready_file.write_text, json.dumps(ports))
     click.echo(
         f"Attend {VERSION} serves gRPC on {listening.grpc}, HTTP on http://{settings.bind}:{listening.http}/ "
         f"and MLLP on {listening.mllp}; data in {settings.data_dir}. Stop with Ctrl-C."

@@ -72,7 +72,7 @@ class Caller:
         request = _message(method.input_type, fields)
         stub = self._channel.unary_unary(
             f"/{method.containing_service.full_name}/{method.name}",
-            request_serializer=Message.SerializeToString,
+            request_serializer=_bytes,
             response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
         )
         try:
@@ -84,7 +84,7 @@ class Caller:
         """Yield a session's events from a position on."""
         stub = self._channel.unary_stream(
             f"/{PACKAGE}.WatchService/Watch",
-            request_serializer=Message.SerializeToString,
+            request_serializer=_bytes,
             response_deserializer=watch_pb2.WatchResponse.FromString,
         )
         request = watch_pb2.WatchRequest(after_position=after, session_id=session_id)
@@ -103,6 +103,10 @@ class Caller:
 
 def _message(kind: Any, fields: Mapping[str, Any]) -> Message:
     return json_format.ParseDict(dict(fields), message_factory.GetMessageClass(kind)())
+
+
+def _bytes(message: Message) -> bytes:
+    return message.SerializeToString()
 
 
 def _refusal(error: grpc.aio.AioRpcError) -> Exception:

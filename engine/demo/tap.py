@@ -1,4 +1,4 @@
-"""A tap on the wire to the RIS: passes bytes on unchanged and keeps the messages it saw, so that the demo can show them."""
+"""A tap on the wire to the RIS: passes bytes on unchanged and keeps the messages it saw, to show them."""
 
 import asyncio
 from contextlib import suppress

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 Reader = Callable[[Recorded], Awaitable[None]]
 Policy = Callable[[Recorded, Any], Iterable[Request]]
+ViewOf = Callable[[Recorded], Awaitable[Any]]
 
 PASSING = (Overloaded, Unavailable)
 
@@ -96,18 +97,21 @@ class PolicyRunner:
 
     REMEMBERED = 100
 
-    def __init__(self, policies: Sequence[Policy], executor: Executor, view: Any) -> None:
+    def __init__(self, policies: Sequence[Policy], executor: Executor, view_of: ViewOf) -> None:
         self._policies = tuple(policies)
         self._executor = executor
-        self._view = view
+        self._view_of = view_of
         self.refused: list[str] = []
         self.failed = 0
         self.subscription = Subscription("policies", executor, self._apply)
 
     async def _apply(self, recorded: Recorded) -> None:
+        if not recorded.correlation:
+            return  # only what belongs to a session leads to something elsewhere
+        view = await self._view_of(recorded)
         for policy in self._policies:
             try:
-                for request in _named(policy, recorded, self._view):
+                for request in _named(policy, recorded, view):
                     await self._ask(policy, request)
             except PASSING:
                 raise

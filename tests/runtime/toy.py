@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from statemachine import State, StateChart
 
-from engine.kernel.clock import ManualClock
+from engine.kernel.clock import Clock, ManualClock
 from engine.kernel.commands import Actor, Command, Request, TimerFired
 from engine.kernel.effects import CancelTimer, Effect, Send, SetTimer
 from engine.kernel.events import Event, Recorded
@@ -217,9 +217,7 @@ def ask(request_id: str, command: Command, to: str = "k1", **more: Any) -> Reque
     return Request(request_id=request_id, stream=stream(to), command=command, **{"actor": ANNA} | more)
 
 
-def hall(
-    store: Store, clock: ManualClock | None = None, limits: Limits | None = None, **more: Any
-) -> Executor:
+def hall(store: Store, clock: Clock | None = None, limits: Limits | None = None, **more: Any) -> Executor:
     """Build an executor over a store, with a clock that stands still."""
     return Executor(
         [kettle()],

@@ -25,6 +25,7 @@ from engine.access.scope import authorize
 from engine.access.tokens import TokenIssuer, TokenVerifier
 from engine.bootstrap import load_packs
 from engine.kernel.clock import ManualClock
+from engine.kernel.machine import Machine
 from engine.reactions.decide import Objectives
 from engine.reactions.machine import machine as reaction_machine
 from engine.runtime.executor import Executor
@@ -212,6 +213,20 @@ def schedule(
     return sessions_pb2.ScheduleSessionRequest(**{**fields, **change})
 
 
+def machines() -> list[Machine]:
+    """Return every machine, with its usual objectives."""
+    return [
+        session.machine(),
+        ring.machine(),
+        coverage.machine(),
+        delivery.machine(),
+        message.machine(),
+        directory.machine(),
+        disclosure.machine(),
+        reaction_machine(Objectives(pack=PACK)),
+    ]
+
+
 @asynccontextmanager
 async def house(
     *,
@@ -223,18 +238,8 @@ async def house(
 ) -> AsyncIterator[House]:
     """Open a house on two free ports, and close it."""
     clock, ids, store = ManualClock(NOW), SeededIds("porch"), MemoryStore()
-    machines = [
-        session.machine(),
-        ring.machine(),
-        coverage.machine(),
-        delivery.machine(),
-        message.machine(),
-        directory.machine(),
-        disclosure.machine(),
-        reaction_machine(Objectives(pack=PACK)),
-    ]
     executor = Executor(
-        machines,
+        machines(),
         store,
         clock,
         ids,

@@ -141,6 +141,7 @@ async def test_a_reused_request_id_is_refused_by_name(home: House) -> None:
     assert await home.executor.store.head() == 1
 
 
+@pytest.mark.hazard("H-32")
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -189,6 +190,7 @@ async def test_nobody_is_let_in_without_a_valid_token(home: House) -> None:
         assert info_of(error).reason == "NOT_SIGNED_IN"
 
 
+@pytest.mark.hazard("H-31")
 async def test_another_organization_learns_nothing(home: House) -> None:
     """What exists elsewhere answers exactly as what never existed."""
     await home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"))
@@ -310,6 +312,7 @@ async def test_readiness_says_in_words_what_is_missing(home: House) -> None:
     assert next(f.sentence for f in answer.facts if f.name == "line_verified").startswith("Two-way audio")
 
 
+@pytest.mark.hazard("H-31")
 async def test_the_line_has_a_place_for_each_role(home: House) -> None:
     """A technologist joins the technologist's place; a physician not of this session joins none."""
     await home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"))

@@ -212,6 +212,7 @@ async def test_draining_ends_calls_in_flight_and_cuts_watches() -> None:
         assert late.value.code() is CODE.UNAVAILABLE
 
 
+@pytest.mark.hazard("H-32")
 async def test_a_fault_of_our_own_is_an_incident_without_its_contents(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
