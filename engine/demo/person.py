@@ -198,7 +198,9 @@ class Person:
     async def _call(self, rpc: str, fields: Mapping[str, Any]) -> Any:
         self._count += 1
         takes = self._caller.takes(rpc)
-        full: dict[str, Any] = {"header": {"request_id": f"{self._run}-{self._role}-{self._count:03d}"}}
+        full: dict[str, Any] = {}
+        if "header" in takes:
+            full["header"] = {"request_id": f"{self._run}-{self._role}-{self._count:03d}"}
         if "session_id" in takes:
             full["session_id"] = self.seen.session_id
         if "coverage_id" in takes:

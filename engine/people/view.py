@@ -65,6 +65,8 @@ class Views:
     async def of(self, recorded: Recorded) -> Seen:
         """Return what a policy may see for one event."""
         session_id = recorded.stream.id if recorded.stream.machine == "session" else recorded.correlation
+        if not session_id:
+            return Seen("", None, (), {}, self._destinations)
         session = await self._executor.state(Stream("session", session_id))
         rings = []
         for number in range(1, session.requests + 1):

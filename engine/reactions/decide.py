@@ -43,7 +43,8 @@ def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
 
 
 def _signs(s: ReactionState, m: c.RecordSigns, x: Context) -> Iterator[Event]:
-    recorded = e.SignsRecorded(signs=m.signs)
+    known = {sign.id: sign.text for sign in x.objectives.pack.signs}
+    recorded = e.SignsRecorded(signs=m.signs, texts=tuple(known.get(sign, sign) for sign in m.signs))
     yield recorded
     yield from _suggest(evolve(s, recorded, x.now), x)
 

@@ -28,9 +28,10 @@ class ReactionOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignsRecorded(Event):
-    """The signs as they are now, by pack id."""
+    """The signs as they are now, by pack id; `texts` are the pack's words for them (the id where it has none)."""
 
     signs: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

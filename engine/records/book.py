@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from engine.kernel.canonical import canonical_hash
+from engine.kernel.canonical import canonical_bytes, canonical_hash
 from engine.records.slots import BY_PATH, SIGNED_LATER, SLOTS
 
 
@@ -65,8 +65,8 @@ def body_hash(record: Record) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as the log spells it: amounts and times as text, dataclasses as objects."""
-    return msgspec.to_builtins(value, enc_hook=str)
+    """Return a value as the log spells it: amounts and times as text, dataclasses as objects, tuples as lists."""
+    return msgspec.json.decode(canonical_bytes(value))
 
 
 @dataclass(slots=True)

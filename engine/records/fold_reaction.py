@@ -23,7 +23,7 @@ def _opened(b: Book, r: Recorded, v: e.ReactionOpened) -> None:
 
 def _signs(b: Book, r: Recorded, v: e.SignsRecorded) -> None:
     before = b.values.get("reaction.signs", {}).get(r.stream.id, [])
-    b.under("reaction.signs", r.stream.id, [*before, {"at": r.at, "signs": list(v.signs)}], r.id)
+    b.under("reaction.signs", r.stream.id, [*before, {"at": r.at, **plain(v)}], r.id)
 
 
 def _vitals(b: Book, r: Recorded, v: e.VitalsRecorded) -> None:

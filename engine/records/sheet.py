@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.records.strip import moment, strip
-from engine.records.timeline import dose_text, step_name, timeline, words
+from engine.records.timeline import dose_text, signs_text, step_name, timeline, words
 
 _VERDICTS = {
     "allow": "allowed",
@@ -277,8 +277,7 @@ def _reaction(s: _Sheet, name: str) -> dict[str, Any]:
         ["Reported", f"{reported['by']} at {s.clock(reported['at'])}"],
         [
             "Signs",
-            "; ".join(f"{s.clock(x['at'])} {', '.join(map(words, x['signs']))}" for x in of("signs") or [])
-            or "–",
+            "; ".join(f"{s.clock(x['at'])} {signs_text(x)}" for x in of("signs") or []) or "–",
         ],
         ["Emergency call", f"{call['service']} at {s.clock(call['called_at'])}" if call else "none recorded"],
         [

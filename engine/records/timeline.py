@@ -42,6 +42,11 @@ def dose_text(dose: Mapping[str, Any] | None) -> str:
     return " · ".join([*parts, str(dose["route"])]) if dose.get("route") else " · ".join(parts)
 
 
+def signs_text(p: Payload) -> str:
+    """Return signs in the pack's words, by their ids where the event has no words."""
+    return ", ".join(p.get("texts") or map(words, p["signs"]))
+
+
 def step_name(step_id: str, text: str | None) -> str:
     """Return a step as a person knows it: its first sentence, or its id when the protocol holds no such step."""
     return text.split(". ")[0].rstrip(".") if text else words(step_id)
@@ -138,7 +143,7 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "MonitoringCompleted": ("plain", "Monitoring ended"),
     "VitalsRecorded": ("plain", _vitals),
     "ReactionReported": ("reaction", "REACTION reported"),
-    "SignsRecorded": ("reaction", lambda p: f"Signs: {', '.join(map(words, p['signs'])) or 'none'}"),
+    "SignsRecorded": ("reaction", lambda p: f"Signs: {signs_text(p) or 'none'}"),
     "SeveritySuggested": (
         "reaction",
         lambda p: f"Suggested grade: {p['severity']} ({'; '.join(p['reasons'])})",

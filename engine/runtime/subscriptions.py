@@ -106,8 +106,6 @@ class PolicyRunner:
         self.subscription = Subscription("policies", executor, self._apply)
 
     async def _apply(self, recorded: Recorded) -> None:
-        if not recorded.correlation:
-            return  # only what belongs to a session leads to something elsewhere
         view = await self._view_of(recorded)
         for policy in self._policies:
             try:

@@ -55,6 +55,7 @@ TO_READY: tuple[Step, ...] = (
     Do("SessionService.ConfirmIdentity", lambda seen: seen.identifiers()),
     Await("ContrastCleared"),
     Do("SessionService.GrantReady"),
+    Await("ReadyGranted"),
 )
 
 INJECT: tuple[Step, ...] = (

@@ -167,6 +167,7 @@ LINE_LOST = Script(
         Camera("resume_video"),
         Await("LineVerified"),
         Do("SessionService.GrantReady"),
+        Await("ReadyGranted"),
         *INJECT,
         *CLOSE,
     ),

@@ -1,0 +1,117 @@
+"""The timeline a clinician can follow: one line an event that matters, in words."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+Said = Callable[[Mapping[str, Any]], str]
+
+
+def _dose(order: Mapping[str, Any] | None) -> str:
+    return str(order["amount_text"]) if order else "the step"
+
+
+def _given(m: Mapping[str, Any]) -> str:
+    dose = f" {m['dose_mg']} mg" if m.get("dose_mg") else ""
+    return f"{m['drug']}{dose} {m['route']} is in"
+
+
+STORY: dict[str, tuple[str, Said]] = {
+    "SessionScheduled": (
+        "blue",
+        lambda e: f"order {e['order']['accession_number']} becomes a session in {e['room_id']}",
+    ),
+    "AllergiesRecorded": ("blue", lambda e: f"allergies from {e['source']}: {_names(e['allergies'])}"),
+    "PreparationStarted": ("white", lambda e: "the technologist prepares the patient"),
+    "ResponderCheckedIn": (
+        "white",
+        lambda e: f"{e['evidence']['name']} ({e['evidence']['licence_type']}) is the responder",
+    ),
+    "KitChecked": ("white", lambda e: "emergency kit checked, epinephrine there and in date"),
+    "SupervisionRequested": ("yellow", lambda e: f"a physician is asked for ({e['cause']})"),
+    "RingStarted": ("yellow", lambda e: "it rings"),
+    "RungRaised": ("yellow", lambda e: f"nobody answered: the {e['name']} rings too"),
+    "RingEscalated": ("bold red", lambda e: f"everybody rings, and {e['contact']} by name"),
+    "RingRepeated": ("red", lambda e: "it rings again"),
+    "RingAnswered": (
+        "green",
+        lambda e: f"{e['physician_id']} answers after {e['answered_after_s']} s on the {e['rung']} rung",
+    ),
+    "RingWithdrawn": ("white", lambda e: "the ring is withdrawn"),
+    "PhysicianAssigned": (
+        "green",
+        lambda e: f"{e['evidence']['name']}, licensed in {e['evidence']['licence_state']}, is responsible",
+    ),
+    "VerdictRecorded": ("white", lambda e: f"the rules say: {e['verdict']['result']}"),
+    "LineVerified": ("green", lambda e: "line verified: audio and video counted both ways"),
+    "LineLost": ("bold red", lambda e: f"line lost: {e['cause']}"),
+    "GapOpened": ("red", lambda e: f"gap {e['number']} opens: {e['action']}"),
+    "GapClosed": ("green", lambda e: f"gap {e['number']} is closed"),
+    "IdentityConfirmed": ("white", lambda e: f"identity confirmed by {' and '.join(e['matched'])}"),
+    "ScreeningReviewed": (
+        "white",
+        lambda e: f"screening reviewed; unknown: {', '.join(e['unknown']) or 'nothing'}",
+    ),
+    "ContrastCleared": ("green", lambda e: f"the physician clears {e['agent']}"),
+    "ReadyGranted": ("bold green", lambda e: f"READY: {len(e['ready']['facts'])} facts hold"),
+    "ReadyRevoked": ("bold red", lambda e: f"READY falls: {', '.join(e['reasons'])}"),
+    "InjectionStarted": ("bold", lambda e: "injection"),
+    "ContrastGiven": ("bold", lambda e: f"{e['agent']} {e['volume_ml']} mL {e['route']}"),
+    "InterlockBypassed": ("bold red", lambda e: "contrast without READY: recorded as a bypassed interlock"),
+    "ReactionReported": ("bold red", lambda e: "REACTION"),
+    "SeveritySuggested": (
+        "yellow",
+        lambda e: f"the pack suggests {e['severity']} ({', '.join(e['rules'])}); the physician decides",
+    ),
+    "ReactionGraded": ("bold red", lambda e: f"the physician grades it {e['severity']}: {e['presentation']}"),
+    "ProtocolResolved": ("white", lambda e: f"{len(e['steps'])} steps from {e['pack_id']}"),
+    "StepOrdered": ("bold yellow", lambda e: f"order: {_dose(e['order'])}"),
+    "StepReadBack": ("yellow", lambda e: "read back, and it matches"),
+    "MedicationGiven": ("bold green", lambda e: _given(e["medication"])),
+    "RepeatDue": ("yellow", lambda e: "the repeat interval is over: another dose may be ordered"),
+    "EmergencyCalled": ("bold red", lambda e: f"{e['service']} is called"),
+    "ReactionResolved": ("green", lambda e: "every sign has gone"),
+    "ReactionDisposed": ("green", lambda e: f"disposition: {e['disposition'].replace('_', ' ')}"),
+    "ObservationElapsed": ("white", lambda e: "the observation time is over"),
+    "SessionCancelled": ("red", lambda e: f"the exam is cancelled: {e['reason'].replace('_', ' ')}"),
+    "RecordConfirmed": ("green", lambda e: "the technologist signs: performed"),
+    "RecordAttested": ("green", lambda e: "the physician signs: supervised"),
+    "RecordSealed": ("bold green", lambda e: f"record sealed, {e['record_hash'][:16]}…"),
+    "DeliveryAcknowledged": ("blue", lambda e: f"delivered ({e['detail']})"),
+    "DeliveryRetrying": ("red", lambda e: f"delivery will be tried again ({e['detail']})"),
+    "DeliveryDied": ("bold red", lambda e: f"delivery failed ({e['detail']})"),
+}
+
+
+def _names(allergies: list[Mapping[str, Any]]) -> str:
+    return ", ".join(str(one["substance"]) for one in allergies) or "none known"
+
+
+def _who(event: Any) -> str:
+    """Name who acted; parts of the engine are the engine."""
+    return "engine" if event.actor_role == "system" else str(event.actor_id)
+
+
+class Narrator:
+    """Writes the timeline; time counts from the first event."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._start: float | None = None
+
+    def tell(self, event: Any) -> None:
+        """Write one event, if it is part of the story."""
+        moment = event.at.ToDatetime().timestamp()
+        self._start = moment if self._start is None else self._start
+        told = STORY.get(event.type)
+        if told is None:
+            return
+        style, words = told
+        elapsed = int(moment - self._start)
+        line = Text(f"{elapsed // 60:3d}:{elapsed % 60:02d}  ", style="dim")
+        line.append(f"{_who(event):<15.15} ", style="cyan")
+        line.append(words(json.loads(event.summary_json)), style=style)
+        self._console.print(line, soft_wrap=True)
