@@ -369,7 +369,9 @@ def reacted(driver: Driver) -> None:
     driver.write(stream, POLICY, [opened], ("not_called", "suspected"))
     driver.wait(6)
     vitals = Vitals(at=driver.now, systolic_mmhg=82, diastolic_mmhg=44, heart_rate_bpm=118, spo2_percent=89)
-    seen = r.SignsRecorded(signs=("hives_diffuse", "wheeze", "hypotension"))
+    seen = r.SignsRecorded(
+        signs=("S-1", "S-2", "S-3"), texts=("widespread hives", "wheeze", "low blood pressure")
+    )
     suggested = r.SeveritySuggested(
         severity=Severity.SEVERE,
         rules=("hypotension",),

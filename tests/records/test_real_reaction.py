@@ -40,6 +40,7 @@ def driver() -> Driver:
         alerted="phys-1",
     )
     driver.send(REACTION, stories.POLICY, opened)
+    driver.send(REACTION, stories.TECHNOLOGIST, rc.RecordSigns(signs=("S-A2-1", "S-UNHEARD-OF")))
     graded = rc.GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis", reason="as seen")
     driver.send(REACTION, stories.PHYSICIAN, graded)
     step_id, step = next(
@@ -89,3 +90,11 @@ def test_each_drug_says_whether_it_was_ordered(driver: Driver) -> None:
     assert ordered["formula"] and ordered["citation"] and ordered["row_id"]
     assert unordered["citation"] and unordered["beyond"]
     assert driver.record.value("exceptions.beyond_caps")[0]["drug"] == "diphenhydramine"
+
+
+def test_signs_stand_in_words(driver: Driver) -> None:
+    """A sign is recorded with the pack's words, so that the record reads without the pack; an unknown one by its id."""
+    assert driver.record.value("reaction.signs")["ses-1-r1"][0]["texts"] == [
+        pack().sign("S-A2-1").text,
+        "S-UNHEARD-OF",
+    ]
