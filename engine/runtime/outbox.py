@@ -70,7 +70,8 @@ class Outbox:
                 except Exception as error:  # noqa: BLE001 - the outermost loop: nothing may stop the sends
                     log.error("the outbox cannot be read: %s", type(error).__name__)
                 try:
-                    await asyncio.wait_for(self._bell.wait(), self._limits.outbox_poll_s)
+                    async with asyncio.timeout(self._limits.outbox_poll_s):
+                        await self._bell.wait()
                 except TimeoutError:
                     continue
         finally:

@@ -53,7 +53,8 @@ class Tail:
         waiting = self._waiting.setdefault(correlation, set())
         waiting.add(ring)
         try:
-            await asyncio.wait_for(ring, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await ring
         except TimeoutError:
             return False
         finally:

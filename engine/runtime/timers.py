@@ -73,7 +73,8 @@ class Timers:
                 self.failed += 1
                 wait_s = self._limits.retry_wait_s
             try:
-                await asyncio.wait_for(self._poke.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._poke.wait()
             except TimeoutError:
                 continue
 
