@@ -131,9 +131,12 @@ class Seen:
 class Person:
     """Follows one part of a script."""
 
-    def __init__(self, role: str, caller: Caller, session_id: str, run: str, coverage_id: str) -> None:
+    def __init__(
+        self, role: str, caller: Caller, clock: Caller, session_id: str, run: str, coverage_id: str
+    ) -> None:
         self._role = role
         self._caller = caller
+        self._clock = clock
         self._run = run
         self._coverage_id = coverage_id
         self._count = 0
@@ -163,6 +166,7 @@ class Person:
             if self._peer is not None:
                 await self._peer.leave()
             await self._caller.close()
+            await self._clock.close()
 
     async def _step(self, step: Step) -> None:
         if isinstance(step, Do):
@@ -172,7 +176,7 @@ class Person:
         elif isinstance(step, Camera):
             await self._camera(step.action)
         elif isinstance(step, Advance):
-            await self._caller.call("DemoService.AdvanceClock", {"by": f"{step.seconds}s"})
+            await self._clock.call("DemoService.AdvanceClock", {"by": f"{step.seconds}s"})
 
     async def _do(self, step: Do) -> None:
         for attempt in range(RETRIES):
@@ -254,12 +258,13 @@ class Person:
 
 
 async def play(orders: Mapping[str, str]) -> None:
-    """Play one part. `orders`: role, script, target, token, session_id, run, coverage_id."""
+    """Play one part. `orders`: role, script, target, token, clock_token, session_id, run, coverage_id."""
     story = STORIES[orders["script"]]
     steps = story.technologist if orders["role"] == "technologist" else story.physician
     caller = Caller(orders["target"], orders["token"])
+    clock = Caller(orders["target"], orders["clock_token"])
     person = Person(
-        orders["role"], caller, orders["session_id"], orders["run"], orders.get("coverage_id", "")
+        orders["role"], caller, clock, orders["session_id"], orders["run"], orders.get("coverage_id", "")
     )
     await person.follow(steps)
 

@@ -201,13 +201,25 @@ async def _story(stage: Stage) -> None:
     roles = [("technologist", "tech-1", "")]
     if stage.script.physician:
         roles.append(("physician", "physician-1", COVERAGE))
-    results = await asyncio.gather(*(_person(stage, *role) for role in roles))
-    stage.problems.extend(problem for problem in results if problem)
+    await _cast(stage, roles)
     if stage.script.sealed and not stage.problems:
         await _delivered(stage)
     await asyncio.sleep(0.3)
     watching.cancel()
     await manager.close()
+
+
+async def _cast(stage: Stage, roles: Sequence[tuple[str, str, str]]) -> None:
+    """Let everybody play; when one cannot go on, the others stop waiting."""
+    playing = [asyncio.create_task(_person(stage, *role)) for role in roles]
+    for finished in asyncio.as_completed(playing):
+        problem = await finished
+        if problem:
+            stage.problems.append(problem)
+            for task in playing:
+                task.cancel()
+            break
+    await asyncio.gather(*playing, return_exceptions=True)
 
 
 async def _scheduled(manager: Caller) -> str:
@@ -253,6 +265,7 @@ async def _person(stage: Stage, role: str, person_id: str, coverage_id: str) -> 
         "script": stage.script.name,
         "target": stage.target,
         "token": stage.token(person_id),
+        "clock_token": stage.token("operator-1"),
         "session_id": stage.session_id,
         "run": stage.run,
         "coverage_id": coverage_id,
@@ -269,8 +282,9 @@ async def _person(stage: Stage, role: str, person_id: str, coverage_id: str) -> 
         async with asyncio.timeout(STORY_S):
             said, wrong = await process.communicate(json.dumps(orders).encode() + b"\n")
     except TimeoutError:
-        await _end(process)
         return f"the {role} did not finish in {STORY_S:.0f} s"
+    finally:
+        await _end(process)
     if process.returncode == 0:
         return ""
     return said.decode().strip() or f"the {role}'s process failed: {wrong.decode()[-800:]}"
