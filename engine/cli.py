@@ -267,6 +267,28 @@ def simulate(sessions: int, seed: int, as_json: bool) -> None:
     sys.exit(1 if report.violations else 0)
 
 
+@cli.command()
+@click.argument("rpc", required=False)
+@click.argument("body", default="{}")
+@click.option("--target", default="127.0.0.1:50051", show_default=True, help="gRPC address")
+@click.option("--token", "signed", envvar="TOKEN", default="", help="a token of attend token (or $TOKEN)")
+@click.option("--list", "listing", is_flag=True, help="list services and methods")
+def call(rpc: str | None, body: str, target: str, signed: str, listing: bool) -> None:
+    """Call any RPC of a running engine as JSON, knowing nothing but what the server's reflection says.
+
+    Example: attend call attend.v1.SessionService/ListSessions '{}'
+    """
+    from engine.demo.reflect import Unknown, call_by_reflection, list_methods
+
+    try:
+        if listing or rpc is None:
+            click.echo("\n".join(list_methods(target)))
+        else:
+            click.echo(call_by_reflection(target, rpc, body, signed))
+    except Unknown as error:
+        raise Problem(str(error)) from None
+
+
 def main() -> None:
     """Run the command line."""
     cli()

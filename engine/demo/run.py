@@ -380,6 +380,7 @@ def _facts(events: Sequence[Any]) -> dict[str, str]:
     ]
     facts = {
         "gaps": str(sum(kind == "GapOpened" for kind, _ in fields)),
+        "ready_fell": str(sum(kind == "ReadyRevoked" for kind, _ in fields)),
         "reactions": str(sum(kind == "ReactionReported" for kind, _ in fields)),
         "epinephrine_doses": str(len(epinephrine)),
         "epinephrine_mg": str(sum(epinephrine, Decimal(0))),

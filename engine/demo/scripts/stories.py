@@ -177,14 +177,13 @@ LINE_LOST = Script(
         "ReadyGranted",
         "LineLost",
         "GapOpened",
-        "ReadyRevoked",
         "GapClosed",
         "ReadyGranted",
         "InjectionStarted",
         *SIGNED,
     ),
     absent=("ReactionReported", "InterlockBypassed"),
-    expect={"gaps": "1"},
+    expect={"gaps": "1", "ready_fell": "1"},
 )
 
 NO_ANSWER = Script(
