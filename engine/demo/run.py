@@ -27,6 +27,7 @@ from engine.demo.network import LICENSED, ORGANIZATION, PEOPLE, ROOM, SITE
 from engine.demo.script import Script
 from engine.demo.tap import Tap
 from engine.kernel.clock import SystemClock
+from engine.kernel.errors import PeerError
 from engine.keys import TOKEN_KEY_ID, load_keys
 from engine.records.verify_cli import verify_command
 from engine.runtime.ids import RandomIds
@@ -92,7 +93,10 @@ async def play(script: Script, *, headless: bool, leave: bool, out: Path) -> int
         _check_ports()
     stage.say(f"{script.name}: {script.summary}", "bold")
     async with AsyncExitStack() as stack:
-        await _far_side(stage, stack)
+        try:
+            await _far_side(stage, stack)
+        except PeerError as error:
+            raise Unplayable(f"the far side did not start: {error}") from None
         await _engine(stage, stack)
         await _story(stage)
         if not stage.problems:
@@ -130,7 +134,7 @@ async def _far_side(stage: Stage, stack: AsyncExitStack) -> None:
     stage.say("starting the far side: a FHIR server and an HL7 receiver that nobody here wrote")
     blocking = ExitStack()
     stack.push_async_callback(asyncio.to_thread, blocking.close)
-    work = stage.out / "far-side"
+    work = await asyncio.to_thread((stage.out / "far-side").resolve)
     stage.fhir = await asyncio.to_thread(blocking.enter_context, peers.sekmet(work / "fhir"))
     authorities = {order.AUTHORITY: order.FHIR_SYSTEM}
     receiver = await asyncio.to_thread(

@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 from engine.kernel.quantities import amount
-from engine.reactions.dose import Dose, PhysicianDecides
+from engine.reactions.dose import Dose, PhysicianDecides, Resolution
 from engine.reactions.pack import Pack
-from engine.reactions.resolve import ProtocolStep, Resolution, Situation, resolve
+from engine.reactions.resolve import ProtocolStep, Situation, resolve
 from engine.reactions.state import Severity
 
 
