@@ -125,22 +125,17 @@ class Engine:
     """A built engine. `start` makes it listen, `stop` ends it in order."""
 
     settings: Settings
-    keys: Keys
-    clock: Clock
     executor: Executor
     timers: Timers
     outbox: Outbox
     policies: PolicyRunner
     registry: Registry
-    watchers: Watchers
     media: MediaNodeClient
     lines: Lines
-    pipeline: Pipeline
     grpc: GrpcServer
     web: WebServer
     listener: Listener
     intake: Intake
-    write_back: WriteBack
     senders: tuple[MllpSender, ...] = ()
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     subscriptions: list[Subscription] = field(default_factory=list)
@@ -193,8 +188,21 @@ def _tls(settings: Settings) -> Tls | None:
     return Tls(certificate=settings.tls_certificate, key=settings.tls_key)
 
 
-def build(settings: Settings) -> Engine:
-    """Build an engine over the settings' data folder. Raises Invalid or Unavailable with what to do."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Core:
+    """The corridor with everything that looks things up for it."""
+
+    keys: Keys
+    demo_clock: OffsetClock | None
+    clock: Clock
+    executor: Executor
+    registry: Registry
+    copies: RecordCopies
+    timers: Timers
+    watchers: Watchers
+
+
+def _core(settings: Settings) -> _Core:
     packs = load_packs()
     if settings.pack not in packs:
         raise Invalid("pack", f"choose one of {', '.join(sorted(packs))}")
@@ -214,36 +222,52 @@ def build(settings: Settings) -> Engine:
     reader = RecordReader(executor.store)
     executor.enrichers.update(PeopleEnrichers(registry, Rules(load_rulebook()), clock).all())
     executor.enrichers.update(RecordEnrichers(reader, keys.seal, clock).all())
-    copies = RecordCopies(reader, executor)
-    watchers = Watchers(executor)
-    timers = Timers(executor)
+    return _Core(
+        keys=keys,
+        demo_clock=demo_clock,
+        clock=clock,
+        executor=executor,
+        registry=registry,
+        copies=RecordCopies(reader, executor),
+        timers=Timers(executor),
+        watchers=Watchers(executor),
+    )
+
+
+def _pipeline(core: _Core, lines: Lines) -> Pipeline:
+    """Build what every call goes through, gRPC and Connect alike."""
+    ids = RandomIds()
+    demo = core.demo_clock
+    jump = DemoTime(demo, core.executor, core.registry, core.timers, ids).advance if demo else None
+    ports = Ports(
+        executor=core.executor,
+        watchers=core.watchers,
+        clock=core.clock,
+        ids=ids,
+        records=core.copies,
+        lines=lines,
+        demo_clock=demo,
+        advance=jump,
+    )
+    # Sign-in keeps wall time, so that a demonstration's jumps sign nobody out.
+    verifier = TokenVerifier({TOKEN_KEY_ID: core.keys.token.public_key()}, SystemClock())
+    return Pipeline(Servicers(ports), verifier, lambda: ids.name("inc"))
+
+
+def build(settings: Settings) -> Engine:
+    """Build an engine over the settings' data folder. Raises Invalid or Unavailable with what to do."""
+    core = _core(settings)
+    executor = core.executor
     media = MediaNodeClient(NodeOptions(control_port=settings.media_port), SystemClock())
     lines = Lines(media, executor)
-    write_back, lookup, senders = _far_side(settings, executor, copies, clock)
-    pager = Pager(executor, [ConsoleChannel(watchers)])
-    outbox = Outbox(
-        executor,
-        {
-            "page": pager.handle,
-            "lookup.allergies": lookup.handle,
-            "delivery.oru": write_back.oru,
-            "delivery.fhir": write_back.resources,
-        },
-    )
-    views = Views(executor, registry, clock, write_back.destinations)
-    ports = Ports(
-        executor=executor,
-        watchers=watchers,
-        clock=clock,
-        ids=RandomIds(),
-        records=copies,
-        lines=lines,
-        demo_clock=demo_clock,
-        advance=DemoTime(demo_clock, executor, registry, timers, RandomIds()).advance if demo_clock else None,
-    )
-    verifier = TokenVerifier({TOKEN_KEY_ID: keys.token.public_key()}, SystemClock())
-    ids = RandomIds()
-    pipeline = Pipeline(Servicers(ports), verifier, lambda: ids.name("inc"))
+    write_back, lookup, senders = _far_side(settings, executor, core.copies, core.clock)
+    handlers = {
+        "page": Pager(executor, [ConsoleChannel(core.watchers)]).handle,
+        "lookup.allergies": lookup.handle,
+        "delivery.oru": write_back.oru,
+        "delivery.fhir": write_back.resources,
+    }
+    pipeline = _pipeline(core, lines)
     board = StatusBoard(
         executor.store,
         executor.limits,
@@ -251,25 +275,23 @@ def build(settings: Settings) -> Engine:
         demo=settings.demo,
         grpc_address=f"{settings.bind}:{settings.grpc_port}",
     )
-    intake = Intake(executor, _feed(settings), keys.fingerprint)
+    intake = Intake(executor, _feed(settings), core.keys.fingerprint)
+    ids = RandomIds()
     return Engine(
         settings=settings,
-        keys=keys,
-        clock=clock,
         executor=executor,
-        timers=timers,
-        outbox=outbox,
-        policies=PolicyRunner(POLICIES, executor, views.of),
-        registry=registry,
-        watchers=watchers,
+        timers=core.timers,
+        outbox=Outbox(executor, handlers),
+        policies=PolicyRunner(
+            POLICIES, executor, Views(executor, core.registry, core.clock, write_back.destinations).of
+        ),
+        registry=core.registry,
         media=media,
         lines=lines,
-        pipeline=pipeline,
         grpc=GrpcServer(pipeline),
         web=WebServer(pipeline, board),
-        listener=Listener(intake.receive, clock=clock, control_ids=lambda: ids.name("ack")[:20]),
+        listener=Listener(intake.receive, clock=core.clock, control_ids=lambda: ids.name("ack")[:20]),
         intake=intake,
-        write_back=write_back,
         senders=senders,
     )
 

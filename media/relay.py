@@ -233,7 +233,7 @@ class Relay:
             for call in list(self._calls.values()):
                 try:
                     await self._tick(call)
-                except Exception:  # noqa: BLE001 # the outermost loop: logged and counted
+                except Exception:  # noqa: BLE001 - the outermost loop: logged and counted
                     # The judgement of one call must not end that of the others; the count is watched by tests.
                     self.failed_ticks += 1
                     _LOG.exception("judging a call failed")
