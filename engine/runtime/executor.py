@@ -63,6 +63,15 @@ class _Known:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A decision on its way: what to make durable, its events, and the stream as it is afterwards."""
+
+    commit: Commit
+    events: tuple[Event, ...]
+    after: _Known
+
+
 class Executor:
     """Runs requests against machines over a store. One per process and store.
 
@@ -178,11 +187,11 @@ class Executor:
                     stream=request.stream, version=version, events=(), state=known.state, repeated=True
                 )
             request = _correlated(request, known.state)
-            commit, events = await self._decide(request, principal, known, fingerprint)
+            draft = await self._decide(request, principal, known, fingerprint)
             outcomes: list[Outcome] = []
             result = await self._pump.commit(
-                commit,
-                lambda done: outcomes.append(self._told(request, known, commit, events, done)),  # noqa: B023
+                draft.commit,
+                lambda done: outcomes.append(self._told(request, draft, done)),  # noqa: B023
             )
             if isinstance(result, Committed):
                 return outcomes[0]
@@ -205,9 +214,7 @@ class Executor:
         self._authorize(principal, self.machines[request.stream.machine], state, request.command)
         return Outcome(stream=request.stream, version=before.version, events=(), state=state, repeated=True)
 
-    async def _decide(
-        self, request: Request, principal: Any, known: _Known, fingerprint: str
-    ) -> tuple[Commit, tuple[Event, ...]]:
+    async def _decide(self, request: Request, principal: Any, known: _Known, fingerprint: str) -> _Draft:
         machine, state, command = self.machines[request.stream.machine], known.state, request.command
         self._authorize(principal, machine, state, command)
         stale = request.expected_version is not None and request.expected_version != state.version
@@ -220,9 +227,9 @@ class Executor:
         decision = machine.decide(state, command, Context(now=now, actor=request.actor))
         if stale and decision.events:
             decision = replace(decision, flags=(*decision.flags, "stale_version"))
-        return self._commit(request, machine, known, decision, now, fingerprint), decision.events
+        return self._draft(request, machine, known, decision, now, fingerprint)
 
-    def _commit(
+    def _draft(
         self,
         request: Request,
         machine: Machine,
@@ -230,7 +237,7 @@ class Executor:
         decision: Decision,
         now: Any,
         fingerprint: str,
-    ) -> Commit:
+    ) -> _Draft:
         rows: list[EventRow] = []
         protected = []
         version, before = known.state.version, known.hash
@@ -240,31 +247,30 @@ class Executor:
         for event in decision.events:
             version += 1
             payload, split = self.codec.encode(request.stream, version, event, self._ids.salt)
-            row = EventRow(
-                position=0,
-                stream=request.stream,
-                version=version,
-                type=type(event).__name__,
-                schema=type(event).schema,
-                at=now,
-                actor=actor,
-                correlation=request.correlation,
-                causation=request.causation or request.request_id,
-                phases=decision.phases,
-                flags=decision.flags,
-                payload=payload,
-                hash="",
-                prev_hash=before,
-            )
-            row = replace(row, hash=event_hash(row))
-            before = row.hash
+            fields: dict[str, Any] = {
+                "position": 0,
+                "stream": request.stream,
+                "version": version,
+                "type": type(event).__name__,
+                "schema": type(event).schema,
+                "at": now,
+                "actor": actor,
+                "correlation": request.correlation,
+                "causation": request.causation or request.request_id,
+                "phases": decision.phases,
+                "flags": decision.flags,
+                "payload": payload,
+                "prev_hash": before,
+            }
+            before = event_hash(EventRow(**fields, hash=""))
+            row = EventRow(**fields, hash=before)
             rows.append(row)
             protected.extend(split)
             recorded = _recorded(row, event, request)
             state = machine.apply(state, recorded)
             effects.extend(machine.react(state, recorded))
         sets, cancels, sends = _effects(request, effects, version)
-        return Commit(
+        commit = Commit(
             stream=request.stream,
             expected_version=known.state.version,
             events=tuple(rows),
@@ -276,20 +282,16 @@ class Executor:
             outbox=sends,
             protected=tuple(protected),
         )
+        return _Draft(commit, decision.events, _Known(state, before))
 
-    def _told(
-        self, request: Request, known: _Known, commit: Commit, events: tuple[Event, ...], done: Committed
-    ) -> Outcome:
-        """Fold what is durable and tell the tail and the listeners; runs in log order."""
-        machine = self.machines[request.stream.machine]
+    def _told(self, request: Request, draft: _Draft, done: Committed) -> Outcome:
+        """Hold what is durable now and tell the tail and the listeners; runs in log order."""
+        commit, state = draft.commit, draft.after.state
         recorded = tuple(
-            _recorded(row, event, request) for row, event in zip(done.events, events, strict=True)
+            _recorded(row, event, request) for row, event in zip(done.events, draft.events, strict=True)
         )
-        state = known.state
-        for one in recorded:
-            state = machine.apply(state, one)
         if recorded:
-            self._remember(request.stream, _Known(state, recorded[-1].hash))
+            self._remember(request.stream, draft.after)
         self.tail.append(recorded)
         for listener in self.listeners:
             try:

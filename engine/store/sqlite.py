@@ -42,6 +42,11 @@ _EVENT_COLUMNS = (
     "position, stream, version, type, schema, at, actor, correlation, causation, "
     "phases, flags, payload, hash, prev_hash"
 )
+_VERSIONS = (
+    "SELECT asked.value, (SELECT COALESCE(MAX(version), 0) FROM events WHERE stream = asked.value) "
+    "FROM json_each(?) AS asked"
+)
+_KNOWN_REQUESTS = "SELECT request_id FROM requests WHERE request_id IN (SELECT value FROM json_each(?))"
 _TIMER_COLUMNS = "stream, name, due_at, correlation, set_at_version"
 
 
@@ -91,7 +96,7 @@ class SqliteStore:
 
     async def commit(self, batch: Sequence[Commit]) -> list[Committed | Lost]:
         """Make a batch durable in one transaction."""
-        return await self._durably(lambda db: [self._one(commit) for commit in batch])
+        return await self._durably(lambda db: self._batch(batch)) if batch else []
 
     async def _durably(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` as one transaction on the writer's thread. Raises Unavailable; then nothing of it is kept."""
@@ -136,57 +141,63 @@ class SqliteStore:
                 f"{self._path.name} was written with another key; give the key file it was made with"
             ) from None
 
-    def _one(self, commit: Commit) -> Committed | Lost:
-        db, stream = self._writer, str(commit.stream)
-        (actual,) = db.execute(
-            "SELECT COALESCE(MAX(version), 0) FROM events WHERE stream = ?", (stream,)
-        ).fetchone()
-        request = commit.request
-        if actual != commit.expected_version:
-            return Lost(expected=commit.expected_version, actual=actual)
-        kept = db.execute(
-            "INSERT OR IGNORE INTO requests VALUES (?, ?, ?, ?)",
-            (request.request_id, request.fingerprint, str(request.stream), request.version),
-        )
-        if kept.rowcount == 0:
-            return Lost(expected=commit.expected_version, actual=actual)
+    def _batch(self, batch: Sequence[Commit]) -> list[Committed | Lost]:
+        """Write a whole batch in a handful of statements: each gives the interpreter away and must win it back."""
+        db = self._writer
+        streams = json.dumps([str(commit.stream) for commit in batch])
+        ids = json.dumps([commit.request.request_id for commit in batch])
+        versions: dict[str, int] = dict(db.execute(_VERSIONS, (streams,)).fetchall())
+        known = {found for (found,) in db.execute(_KNOWN_REQUESTS, (ids,))}
         (head,) = db.execute("SELECT COALESCE(MAX(position), 0) FROM events").fetchone()
-        rows = tuple(replace(row, position=head + n) for n, row in enumerate(commit.events, 1))
+        results: list[Committed | Lost] = []
+        won: list[Commit] = []
+        rows: list[EventRow] = []
+        for commit in batch:
+            stream, request_id = str(commit.stream), commit.request.request_id
+            if versions[stream] != commit.expected_version or request_id in known:
+                results.append(Lost(expected=commit.expected_version, actual=versions[stream]))
+                continue
+            placed = tuple(replace(row, position=head + n) for n, row in enumerate(commit.events, 1))
+            head += len(placed)
+            versions[stream] += len(placed)
+            known.add(request_id)
+            won.append(commit)
+            rows.extend(placed)
+            results.append(Committed(position=head, events=placed))
+        db.executemany("INSERT INTO requests VALUES (?, ?, ?, ?)", [_request(commit) for commit in won])
         db.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_event(r) for r in rows],
+            [_event(row) for row in rows],
         )
-        self._effects(commit, stream)
-        return Committed(position=head + len(rows), events=rows)
+        self._effects(won)
+        return results
 
-    def _effects(self, commit: Commit, stream: str) -> None:
+    def _effects(self, won: Sequence[Commit]) -> None:
         db = self._writer
-        for name in commit.timers_cancelled:
-            db.execute("DELETE FROM timers WHERE stream = ? AND name = ?", (stream, name))
-        for timer in commit.timers_set:
-            db.execute(
-                "INSERT OR REPLACE INTO timers VALUES (?, ?, ?, ?, ?)",
-                (
-                    str(timer.stream),
-                    timer.name,
-                    _text(timer.due_at),
-                    timer.correlation,
-                    timer.set_at_version,
-                ),
-            )
-        for send in commit.outbox:
-            body = json.dumps(dict(send.body), sort_keys=True)
-            db.execute(
+        timers: dict[tuple[str, str], TimerRow | None] = {}
+        for commit in won:
+            timers |= dict.fromkeys((str(commit.stream), name) for name in commit.timers_cancelled)
+            timers |= {(str(timer.stream), timer.name): timer for timer in commit.timers_set}
+        gone = [key for key, timer in timers.items() if timer is None]
+        if gone:
+            db.executemany("DELETE FROM timers WHERE stream = ? AND name = ?", gone)
+        wanted = [_timer_values(timer) for timer in timers.values() if timer is not None]
+        if wanted:
+            db.executemany("INSERT OR REPLACE INTO timers VALUES (?, ?, ?, ?, ?)", wanted)
+        sends = [_send(send) for commit in won for send in commit.outbox]
+        if sends:
+            db.executemany(
                 "INSERT OR IGNORE INTO outbox (key, kind, stream, body, correlation) VALUES (?, ?, ?, ?, ?)",
-                (send.key, send.kind, str(send.stream), body, send.correlation),
+                sends,
             )
-        for value in commit.protected:
-            nonce = os.urandom(NONCE_BYTES)
-            sealed = nonce + self._cipher.encrypt(nonce, value.value, value.ref.encode())
-            db.execute(
-                "INSERT INTO protected VALUES (?, ?, ?, ?, ?)",
-                (value.ref, str(value.stream), value.commitment, value.salt, sealed),
-            )
+        values = [self._sealed(value) for commit in won for value in commit.protected]
+        if values:
+            db.executemany("INSERT INTO protected VALUES (?, ?, ?, ?, ?)", values)
+
+    def _sealed(self, value: ProtectedValue) -> tuple[Any, ...]:
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = nonce + self._cipher.encrypt(nonce, value.value, value.ref.encode())
+        return value.ref, str(value.stream), value.commitment, value.salt, sealed
 
     async def load(self, stream: Stream) -> list[EventRow]:
         """Return a stream's events by version."""
@@ -381,6 +392,20 @@ def _timer(found: Sequence[Any]) -> TimerRow:
         correlation=session,
         set_at_version=version,
     )
+
+
+def _request(commit: Commit) -> tuple[Any, ...]:
+    request = commit.request
+    return request.request_id, request.fingerprint, str(request.stream), request.version
+
+
+def _timer_values(timer: TimerRow) -> tuple[Any, ...]:
+    return str(timer.stream), timer.name, _text(timer.due_at), timer.correlation, timer.set_at_version
+
+
+def _send(send: OutboxRow) -> tuple[Any, ...]:
+    body = json.dumps(dict(send.body), sort_keys=True)
+    return send.key, send.kind, str(send.stream), body, send.correlation
 
 
 def _event(row: EventRow) -> tuple[Any, ...]:
