@@ -24,10 +24,14 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def as_lines(verdict: Verdict) -> list[str]:
-    """Return the verdict, then each layer with its reason and source, then what was assumed."""
+    """Return the verdict and who decides it, then each layer with its reason and source, then what was assumed."""
     lines = [f"verdict: {WORDS[verdict.result]}"]
+    if verdict.result != "allow":
+        lines[0] += f", decided by the {verdict.deciding.layer} layer"
     for answer in verdict.layers:
-        source = f" [{answer.rule_id}, {answer.citation}]" if answer.rule_id else ""
+        source = "".join(f" [{part}]" for part in (answer.rule_id, answer.citation) if part)
         lines.append(f"  {answer.layer}: {WORDS[answer.result]}. {answer.reason}{source}")
-    lines.append(f"assumed: {'; '.join(verdict.assumed)}")
+    lines.extend(f"  assumed: {fact}" for fact in verdict.assumed)
+    if verdict.facts_until is not None:
+        lines.append(f"  holds through {verdict.facts_until}")
     return lines
