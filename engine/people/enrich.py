@@ -64,7 +64,12 @@ class PeopleEnrichers:
         self, state: SessionState, command: session.AcceptHandOff, request: Request
     ) -> Command:
         """Fill what is known of the physician who accepts."""
-        return replace(command, evidence=await self._physician(state, request.actor.person_id))
+        person = request.actor.person_id
+        window = await self._registry.live_window(person, self._clock.now())
+        elsewhere = window is not None and _busy(window) and window.reaction_session != state.session_id
+        return replace(
+            command, evidence=await self._physician(state, person), in_reaction_elsewhere=elsewhere
+        )
 
     async def verdict(self, state: SessionState, command: session.EvaluateRules, request: Request) -> Command:
         """Ask the rules about the session as it stands."""
@@ -122,6 +127,9 @@ class PeopleEnrichers:
             in_reaction_elsewhere=_busy(window)
             and window is not None
             and window.reaction_session != state.session_id,
+            at_capacity=window is not None
+            and state.session_id not in window.sessions
+            and len(window.sessions) >= window.cap,
             problems=found.problems,
         )
         return replace(command, evidence=evidence)

@@ -15,8 +15,10 @@ def answer_to_assignment(recorded: Recorded, view: View) -> Iterator[Request]:
     """An answered ring gives the session its physician and engages the physician's window."""
     event = recorded.event
     if isinstance(event, RingAnswered):
+        session = view.session(event.session_id)
+        over = session.in_phase("cancelled", "declined", "signed", "sealed") and not session.open_reactions
         assign = AssignPhysician(physician_id=event.physician_id, ring_id=recorded.stream.id)
         yield ask("answer_to_assignment", "session", event.session_id, assign)
-        if event.coverage_id:
+        if event.coverage_id and not over:
             engage = EngageCoverage(session_id=event.session_id)
             yield ask("answer_to_assignment", "coverage", event.coverage_id, engage)

@@ -1,4 +1,4 @@
-"""A session that ends or has its physician no longer needs its other rings."""
+"""A session that ends or has its physician on the line no longer needs its other rings."""
 
 from collections.abc import Iterator
 
@@ -9,19 +9,32 @@ from engine.policies.view import View
 from engine.workflows.ring.commands import WithdrawRing
 from engine.workflows.session.events import (
     ContrastDeclined,
+    ContrastDeferred,
     HandOffAccepted,
+    LineVerified,
+    MonitoringCompleted,
     PhysicianAssigned,
     SessionCancelled,
 )
 
+ENDINGS = SessionCancelled | ContrastDeclined | ContrastDeferred | MonitoringCompleted
+
 
 def cancel_to_withdraw(recorded: Recorded, view: View) -> Iterator[Request]:
-    """A session that ends or has its physician no longer needs its other rings."""
+    """A session that ends or has its physician on the line no longer needs its other rings."""
     event = recorded.event
-    ending = isinstance(event, SessionCancelled | ContrastDeclined)
-    if ending or isinstance(event, PhysicianAssigned | HandOffAccepted):
-        keep = event.ring_id if isinstance(event, PhysicianAssigned) else ""
-        for ring_id in view.rings_of(recorded.stream.id):
-            if ring_id != keep:
-                reason = "session_ended" if ending else "physician_assigned"
-                yield ask("cancel_to_withdraw", "ring", ring_id, WithdrawRing(reason=reason))
+    reason = ""
+    if isinstance(event, PhysicianAssigned | HandOffAccepted):
+        reason = "physician_assigned"
+    elif isinstance(event, ENDINGS | LineVerified):
+        session = view.session(recorded.stream.id)
+        if session.open_reactions:
+            return  # somebody still has to come to the patient
+        if isinstance(event, ENDINGS):
+            reason = "session_ended"
+        elif session.physician_present:
+            reason = "line_restored"
+    keep = event.ring_id if isinstance(event, PhysicianAssigned) else ""
+    for ring_id in view.rings_of(recorded.stream.id) if reason else ():
+        if ring_id != keep:
+            yield ask("cancel_to_withdraw", "ring", ring_id, WithdrawRing(reason=reason))

@@ -1,4 +1,4 @@
-"""A window that lapses or is debited takes its physician from the sessions it held."""
+"""A window that lapses, is debited or cannot take a session leaves it without its physician."""
 
 from collections.abc import Iterator
 
@@ -6,17 +6,19 @@ from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
 from engine.policies.view import View
-from engine.workflows.coverage.events import CoverageLapsed, ReactionEntered
+from engine.workflows.coverage.events import CoverageLapsed, CoverageUnavailable, ReactionEntered
 from engine.workflows.session.commands import ReportPhysicianAway
 
 
 def coverage_lapse_to_session(recorded: Recorded, view: View) -> Iterator[Request]:
-    """A window that lapses or is debited takes its physician from the sessions it held."""
+    """A window that lapses, is debited or cannot take a session leaves it without its physician."""
     event = recorded.event
     if isinstance(event, CoverageLapsed):
         lost, cause = event.sessions, "lease_lapsed"
     elif isinstance(event, ReactionEntered):
         lost, cause = event.released, "in_reaction_elsewhere"
+    elif isinstance(event, CoverageUnavailable):
+        lost, cause = (event.session_id,), event.cause
     else:
         return
     for session_id in lost:

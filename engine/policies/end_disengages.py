@@ -11,6 +11,7 @@ from engine.workflows.session.events import (
     ContrastDeclined,
     ContrastDeferred,
     MonitoringCompleted,
+    PhysicianLeft,
     SessionCancelled,
 )
 
@@ -18,9 +19,15 @@ from engine.workflows.session.events import (
 def end_disengages(recorded: Recorded, view: View) -> Iterator[Request]:
     """A session that no longer needs its physician gives the window back."""
     event = recorded.event
-    if isinstance(event, MonitoringCompleted | SessionCancelled | ContrastDeclined | ContrastDeferred):
-        physician = view.session(recorded.stream.id).physician
-        coverage_id = view.coverage_of(physician.person_id) if physician else ""
+    physician_id = ""
+    if isinstance(event, PhysicianLeft):
+        physician_id = event.physician_id
+    elif isinstance(event, MonitoringCompleted | SessionCancelled | ContrastDeclined | ContrastDeferred):
+        session = view.session(recorded.stream.id)
+        if session.physician and not session.open_reactions:  # a reaction holds them until it is disposed of
+            physician_id = session.physician.person_id
+    if physician_id:
+        coverage_id = view.coverage_of(physician_id)
         if coverage_id:
             disengage = DisengageCoverage(session_id=recorded.stream.id)
             yield ask("end_disengages", "coverage", coverage_id, disengage)

@@ -58,7 +58,7 @@ MACHINES: Mapping[str, tuple[str, str]] = {
 FILLED: Mapping[str, frozenset[str]] = {
     "ScheduleSession": frozenset({"site_state", "setting"}),
     "CheckInResponder": frozenset({"evidence"}),
-    "AcceptHandOff": frozenset({"evidence"}),
+    "AcceptHandOff": frozenset({"evidence", "in_reaction_elsewhere"}),
     "EvaluateRules": frozenset({"verdict"}),
     "GrantReady": frozenset({"verdict", "physician", "responder"}),
     "ConfirmRecord": frozenset({"record_hash", "missing"}),

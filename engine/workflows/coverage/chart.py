@@ -25,7 +25,7 @@ class CoverageChart(StateChart[None]):
         offer_coverage = unoffered.to(offered, unless=["window_is_empty"])
         hold_coverage = offered.to(held, unless=["not_your_window", "window_is_over", "physician_unlicensed"])
         renew_lease = (
-            held.to(None, unless=["not_your_window"])
+            held.to(None, unless=["not_your_window", "window_is_over"])
             | engaged.to(None, unless=["not_your_window"])
             | in_reaction.to(None, unless=["not_your_window"])
             | lapsed.to(held, unless=["not_your_window", "window_is_over"])
@@ -35,11 +35,7 @@ class CoverageChart(StateChart[None]):
             | engaged.to(lapsed, cond=["lease_is_over"])
             | in_reaction.to(lapsed, cond=["lease_is_over"])
         )
-        engage_coverage = (
-            held.to(engaged, unless=["capacity_reached"])
-            | engaged.to(None, unless=["capacity_reached"])
-            | in_reaction.to(None, unless=["in_reaction_elsewhere"])
-        )
+        engage_coverage = held.to(engaged)
         disengage_coverage = engaged.to(held, cond=["last_session"]) | in_reaction.to(
             held, cond=["last_session"]
         )
@@ -50,6 +46,7 @@ class CoverageChart(StateChart[None]):
         end_coverage = offered.to(ended) | held.to(ended) | lapsed.to(ended)
 
     timer_fired = coverage.to(None)
+    engage_coverage = coverage.to(None)
     disengage_coverage = coverage.to(None)
     enter_reaction = coverage.to(None)
     leave_reaction = coverage.to(None)
@@ -74,16 +71,6 @@ def window_is_over(f: Facts) -> bool:
 def physician_unlicensed(f: Facts) -> bool:
     """The physician holds no valid licence for a state of this window."""
     return bool(f.command.problems)
-
-
-def capacity_reached(f: Facts) -> bool:
-    """The physician already supervises as many sessions as the window allows."""
-    return f.command.session_id not in f.state.sessions and len(f.state.sessions) >= f.state.cap
-
-
-def in_reaction_elsewhere(f: Facts) -> bool:
-    """The physician is treating a reaction elsewhere."""
-    return bool(f.command.session_id != f.state.reaction_session)
 
 
 def lease_is_over(f: Facts) -> bool:
@@ -114,8 +101,6 @@ GUARDS = {
         not_your_window,
         window_is_over,
         physician_unlicensed,
-        capacity_reached,
-        in_reaction_elsewhere,
         lease_is_over,
         last_session,
         its_reaction,

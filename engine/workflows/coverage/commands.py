@@ -35,8 +35,9 @@ class RenewLease(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngageCoverage(Command):
-    """A session of a covered room is the physician's now."""
+    """A session is the physician's now; a window that cannot take it gives it back at once, never silently."""
 
+    fact: ClassVar[bool] = True
     internal: ClassVar[bool] = True
     session_id: str
 

@@ -51,6 +51,15 @@ class CoverageEngaged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageUnavailable(Event):
+    """The window cannot take a session: `cause` says why, and the session needs another physician."""
+
+    physician_id: str
+    session_id: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageDisengaged(Event):
     """A session is over for the physician."""
 

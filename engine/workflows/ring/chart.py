@@ -4,6 +4,8 @@ from statemachine import State, StateChart
 
 from engine.kernel.machine import Facts
 
+ANSWERING = ["not_on_this_ring", "physician_unlicensed", "physician_in_reaction", "physician_at_capacity"]
+
 
 class RingChart(StateChart[None]):
     """One request's escalation ladder (DESIGN section 4)."""
@@ -55,16 +57,10 @@ class RingChart(StateChart[None]):
             | escalated.to(None, unless=["not_on_this_ring"])
         )
         answer_ring = (
-            ringing_primary.to(
-                answered, unless=["not_on_this_ring", "physician_unlicensed", "physician_in_reaction"]
-            )
-            | ringing_backup.to(
-                answered, unless=["not_on_this_ring", "physician_unlicensed", "physician_in_reaction"]
-            )
-            | ringing_bench.to(
-                answered, unless=["not_on_this_ring", "physician_unlicensed", "physician_in_reaction"]
-            )
-            | escalated.to(answered, unless=["physician_unlicensed", "physician_in_reaction"])
+            ringing_primary.to(answered, unless=ANSWERING)
+            | ringing_backup.to(answered, unless=ANSWERING)
+            | ringing_bench.to(answered, unless=ANSWERING)
+            | escalated.to(answered, unless=ANSWERING[1:])
         )
         withdraw_ring = (
             ringing_primary.to(withdrawn)
@@ -125,6 +121,12 @@ def physician_in_reaction(f: Facts) -> bool:
     return evidence is not None and evidence.in_reaction_elsewhere
 
 
+def physician_at_capacity(f: Facts) -> bool:
+    """You supervise as many sessions as your window allows; another physician must answer."""
+    evidence = f.command.evidence
+    return evidence is not None and evidence.at_capacity and not f.state.urgent
+
+
 def _people(f: Facts, rung: int) -> bool:
     ladder = getattr(f.command, "ladder", None) or f.state.ladder
     return rung < len(ladder) and bool(ladder[rung].people)
@@ -142,5 +144,6 @@ GUARDS = {
         not_on_this_ring,
         physician_unlicensed,
         physician_in_reaction,
+        physician_at_capacity,
     )
 }

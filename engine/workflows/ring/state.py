@@ -28,6 +28,7 @@ class RingEvidence:
     person_id: str
     coverage_id: str = ""
     in_reaction_elsewhere: bool = False
+    at_capacity: bool = False
     problems: tuple[str, ...] = ()
 
 

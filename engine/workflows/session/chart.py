@@ -231,10 +231,15 @@ class SessionChart(StateChart[None]):
     report_on_phone = session.to(None)
     report_line_closed = session.to(None)
     timer_fired = session.to(None)
-    assign_physician = session.to(None, unless=["supervision_not_requested", "physician_unlicensed"])
-    evaluate_rules = session.to(None)
-    offer_hand_off = session.to(None, unless=["not_the_physician"])
-    accept_hand_off = session.to(None, unless=["not_offered_to_you", "physician_unlicensed"])
+    assign_physician = session.to(
+        None, unless=["supervision_not_requested", "session_over", "physician_unlicensed"]
+    )
+    evaluate_rules = session.to(None, unless=["session_over"])
+    offer_hand_off = session.to(None, unless=["session_over", "not_the_physician"])
+    accept_hand_off = session.to(
+        None,
+        unless=["session_over", "not_offered_to_you", "physician_unlicensed", "physician_in_reaction"],
+    )
 
 
 def order_modality_unknown(f: Facts) -> bool:
@@ -285,6 +290,16 @@ def physician_absent(f: Facts) -> bool:
 def supervision_not_requested(f: Facts) -> bool:
     """Nobody asked for a physician on this session."""
     return bool(f.state.requests == 0)
+
+
+def session_over(f: Facts) -> bool:
+    """The session is over and no reaction is open; nobody needs to take it."""
+    return f.state.in_phase("cancelled", "declined", "signed", "sealed") and not f.state.open_reactions
+
+
+def physician_in_reaction(f: Facts) -> bool:
+    """The physician is treating a reaction elsewhere; another physician must take the session."""
+    return bool(f.command.in_reaction_elsewhere)
 
 
 def not_the_physician(f: Facts) -> bool:
@@ -460,6 +475,8 @@ GUARDS = {
         physician_unlicensed,
         physician_absent,
         supervision_not_requested,
+        session_over,
+        physician_in_reaction,
         not_the_physician,
         not_the_technologist,
         not_offered_to_you,

@@ -154,9 +154,10 @@ class OfferHandOff(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptHandOff(Command):
-    """The physician it was offered to (the actor) takes over. `evidence` is filled by the engine."""
+    """The physician it was offered to (the actor) takes over. Everything is filled by the engine."""
 
     evidence: CredentialEvidence | None = None
+    in_reaction_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

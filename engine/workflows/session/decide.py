@@ -199,7 +199,8 @@ def _timer(s: SessionState, m: TimerFired, x: Context) -> Iterator[Event]:
         yield e.ReadyExpired(token=s.ready.token, due_at=m.due_at)
     if m.name == "observation" and s.in_phase("monitoring") and not s.observation_over:
         yield e.ObservationElapsed(due_at=m.due_at)
-    if m.name == "line_lost" and s.in_phase("lost", "on_phone", "absent") and s.in_phase(*PRESENCE_OWED):
+    owed = s.in_phase(*PRESENCE_OWED) or s.open_reactions
+    if m.name == "line_lost" and owed and not s.in_phase("verified", "degraded"):
         yield _request(s, "line_lost")
 
 

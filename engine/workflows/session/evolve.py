@@ -43,6 +43,24 @@ def _kit(s: SessionState, v: e.KitChecked, at: dt.datetime, by: Actor) -> Sessio
     )
 
 
+def _assigned(s: SessionState, v: e.PhysicianAssigned, at: dt.datetime, by: Actor) -> SessionState:
+    """Another physician has not seen the patient; for them the line's time out of order starts anew."""
+    same = s.physician is not None and s.physician.person_id == v.evidence.person_id
+    return replace(
+        s,
+        physician=v.evidence,
+        physician_present=True,
+        hand_off_to="",
+        view_confirmed=s.view_confirmed and same,
+        line_down_since=None,
+    )
+
+
+def _line_down(s: SessionState, v: Event, at: dt.datetime, by: Actor) -> SessionState:
+    """The line went down once, however often it is reported or tried again."""
+    return replace(s, line_down_since=s.line_down_since or at)
+
+
 def _deferred(s: SessionState, v: e.ContrastDeferred, at: dt.datetime, by: Actor) -> SessionState:
     return replace(
         s,
@@ -108,9 +126,7 @@ _CHANGES: dict[type[Event], Change] = {
     e.ResponderCheckedIn: lambda s, v, at, by: replace(s, responder=v.evidence, responder_present=True),
     e.ResponderLeft: lambda s, v, at, by: replace(s, responder_present=False),
     e.SupervisionRequested: lambda s, v, at, by: replace(s, requests=s.requests + 1),
-    e.PhysicianAssigned: lambda s, v, at, by: replace(
-        s, physician=v.evidence, physician_present=True, hand_off_to=""
-    ),
+    e.PhysicianAssigned: _assigned,
     e.PhysicianLeft: lambda s, v, at, by: replace(s, physician_present=False),
     e.HandOffOffered: lambda s, v, at, by: replace(s, hand_off_to=v.to_physician_id),
     e.HandOffAccepted: lambda s, v, at, by: replace(
@@ -136,7 +152,11 @@ _CHANGES: dict[type[Event], Change] = {
     e.ObservationElapsed: lambda s, v, at, by: replace(s, observation_over=True),
     e.ReactionReported: _reaction,
     e.ReactionClosed: lambda s, v, at, by: replace(s, open_reactions=s.open_reactions - {v.reaction_id}),
-    e.LineVerified: lambda s, v, at, by: replace(s, line_ever_verified=True),
+    e.LineVerified: lambda s, v, at, by: replace(s, line_ever_verified=True, line_down_since=None),
+    e.LineDegraded: lambda s, v, at, by: replace(s, line_down_since=None),
+    e.LineLost: _line_down,
+    e.LineOnPhone: _line_down,
+    e.LineClosed: _line_down,
     e.GapOpened: lambda s, v, at, by: replace(
         s, gaps=(*s.gaps, Gap(number=v.number, start=v.start, end=None, cause=v.cause, action=v.action))
     ),

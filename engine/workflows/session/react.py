@@ -28,7 +28,13 @@ class Reactor:
         elif isinstance(event, e.InjectionCompleted):
             yield SetTimer("observation", event.observe_until)
         elif isinstance(event, e.LineLost | e.LineOnPhone | e.LineClosed):
-            wait = dt.timedelta(seconds=self._objectives.line_lost_ring_s)
-            yield SetTimer("line_lost", recorded.at + wait)
+            yield from self._ring_when_down(state, recorded.at)
         elif isinstance(event, e.LineVerified | e.LineDegraded | e.MonitoringCompleted):
             yield CancelTimer("line_lost")
+
+    def _ring_when_down(self, state: SessionState, now: dt.datetime) -> Iterator[Effect]:
+        """Count from when the line went down: a line that flaps must not put the ring off again and again."""
+        wait = dt.timedelta(seconds=self._objectives.line_lost_ring_s)
+        due_at = (state.line_down_since or now) + wait
+        if now < due_at:
+            yield SetTimer("line_lost", due_at)

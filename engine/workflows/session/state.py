@@ -251,6 +251,7 @@ class SessionState:
     attestations: tuple[Attestation, ...] = ()
     ready: Ready | None = None
     line_ever_verified: bool = False
+    line_down_since: dt.datetime | None = None
     gaps: tuple[Gap, ...] = ()
     contrast: tuple[ContrastDose, ...] = ()
     injection_started_at: dt.datetime | None = None
