@@ -46,7 +46,7 @@ from engine.services.server import GrpcServer, Tls
 from engine.services.servicers import Servicers
 from engine.services.status import StatusBoard
 from engine.services.web import WebServer
-from engine.settings import Settings
+from engine.settings import VERSION, Settings
 from engine.store.sqlite import SqliteStore
 from engine.workflows import coverage, delivery, directory, disclosure, message, ring, session
 from engine.workflows.coverage.state import Objectives as CoverageObjectives
@@ -66,8 +66,6 @@ from integrations.hl7_fhir.write_back import FhirDestination, Hl7Destination, Wr
 from media.client import MediaNodeClient, NodeOptions
 
 log = logging.getLogger(__name__)
-
-VERSION = "0.1.0"
 
 
 def _texts(folder: Traversable, prefix: str = "") -> dict[str, str]:

@@ -14,15 +14,10 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from engine.access.tokens import TokenIssuer
-from engine.bootstrap import VERSION, build, load_packs, load_rulebook
-from engine.kernel.clock import SystemClock
 from engine.kernel.errors import AttendError
-from engine.keys import TOKEN_KEY_ID, load_keys
-from engine.records.verify_cli import verify_command
-from engine.runtime.ids import RandomIds
-from engine.services.server import PlaintextRefused, PortTaken
-from engine.settings import Settings, load
+from engine.settings import VERSION, Settings, load
+
+# Parts are imported by the command that needs them: `attend call` must not pay for the whole engine.
 
 
 class Problem(click.ClickException):
@@ -59,6 +54,8 @@ def serve(config: Path | None, ready_file: Path | None, authorities: tuple[str, 
 
     Example: attend serve --demo --data-dir attend-data
     """
+    from engine.services.server import PlaintextRefused, PortTaken
+
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     mapped = dict(item.split("=", 1) for item in authorities if "=" in item)
     settings = _settings(config, fhir_authorities=mapped or None, **options)
@@ -86,6 +83,7 @@ def _run(work: Any) -> Any:
 
 
 async def _serve(settings: Settings, ready_file: Path | None) -> None:
+    from engine.bootstrap import build
     from engine.demo.network import seed
 
     engine = build(settings)
@@ -144,6 +142,8 @@ def verify(paths: tuple[Path, ...], as_json: bool, trust: tuple[str, ...]) -> No
 
     Example: attend verify demo-out/record.json
     """
+    from engine.records.verify_cli import verify_command
+
     sys.exit(verify_command(paths, as_json, trust))
 
 
@@ -160,6 +160,11 @@ def token(data_dir: Path, person: str, role: str, organization: str, sites: tupl
 
     Example: attend token --person tech-1 --role technologist
     """
+    from engine.access.tokens import TokenIssuer
+    from engine.kernel.clock import SystemClock
+    from engine.keys import TOKEN_KEY_ID, load_keys
+    from engine.runtime.ids import RandomIds
+
     issuer = TokenIssuer(load_keys(data_dir).token, TOKEN_KEY_ID, SystemClock())
     try:
         made = issuer.issue(
@@ -182,6 +187,8 @@ def protocol() -> None:
 @protocol.command("list")
 def protocol_list() -> None:
     """List the packs with version, hash and presentations."""
+    from engine.bootstrap import load_packs
+
     for pack in load_packs().values():
         click.echo(
             f"{pack.pack_id} {pack.version} {pack.hash[:12]} (unsigned) {', '.join(pack.presentations)}"
@@ -203,6 +210,7 @@ def protocol_show(pack_id: str, as_json: bool, **asked: Any) -> None:
 
     Example: attend protocol show --presentation anaphylaxis --age-years 6 --weight-kg 20
     """
+    from engine.bootstrap import load_packs
     from engine.demo.shown import shown_steps
 
     packs = load_packs()
@@ -227,6 +235,7 @@ def protocol_show(pack_id: str, as_json: bool, **asked: Any) -> None:
 @protocol.command("lint")
 def protocol_lint() -> None:
     """Check every pack as a pharmacist would; exit 1 when something is found."""
+    from engine.bootstrap import load_packs
     from engine.reactions.lint import lint
 
     found = [(pack.pack_id, finding) for pack in load_packs().values() for finding in lint(pack)]
@@ -243,6 +252,8 @@ def rules() -> None:
 @rules.command("list")
 def rules_list() -> None:
     """List every row with its dates and status."""
+    from engine.bootstrap import load_rulebook
+
     for rule in load_rulebook().rules:
         dates = f"{rule.effective_from or '…'} to {rule.effective_to or '…'}"
         click.echo(f"{rule.layer:10} {rule.id:22} {rule.status:10} {dates:26} {rule.citation}")
@@ -270,7 +281,9 @@ def simulate(sessions: int, seed: int, as_json: bool) -> None:
 @cli.command()
 @click.argument("rpc", required=False)
 @click.argument("body", default="{}")
-@click.option("--target", default="127.0.0.1:50051", show_default=True, help="gRPC address")
+@click.option(
+    "--target", envvar="ATTEND_TARGET", default="127.0.0.1:50051", show_default=True, help="gRPC address"
+)
 @click.option("--token", "signed", envvar="TOKEN", default="", help="a token of attend token (or $TOKEN)")
 @click.option("--list", "listing", is_flag=True, help="list services and methods")
 def call(rpc: str | None, body: str, target: str, signed: str, listing: bool) -> None:

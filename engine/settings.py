@@ -14,6 +14,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+VERSION = "0.1.0"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 

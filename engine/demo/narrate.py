@@ -19,6 +19,12 @@ def _given(m: Mapping[str, Any]) -> str:
     return f"{m['drug']}{dose} {m['route']} is in"
 
 
+def _suggested(e: Mapping[str, Any]) -> str:
+    if e["severity"] is None:
+        return f"the physician decides: {e['physician_decides'] or 'no rule fires'}"
+    return f"the pack suggests {e['severity']} ({', '.join(e['rules'])}); the physician decides"
+
+
 STORY: dict[str, tuple[str, Said]] = {
     "SessionScheduled": (
         "blue",
@@ -65,10 +71,7 @@ STORY: dict[str, tuple[str, Said]] = {
     "ContrastGiven": ("bold", lambda e: f"{e['agent']} {e['volume_ml']} mL {e['route']}"),
     "InterlockBypassed": ("bold red", lambda e: "contrast without READY: recorded as a bypassed interlock"),
     "ReactionReported": ("bold red", lambda e: "REACTION"),
-    "SeveritySuggested": (
-        "yellow",
-        lambda e: f"the pack suggests {e['severity']} ({', '.join(e['rules'])}); the physician decides",
-    ),
+    "SeveritySuggested": ("yellow", _suggested),
     "ReactionGraded": ("bold red", lambda e: f"the physician grades it {e['severity']}: {e['presentation']}"),
     "ProtocolResolved": ("white", lambda e: f"{len(e['steps'])} steps from {e['pack_id']}"),
     "StepOrdered": ("bold yellow", lambda e: f"order: {_dose(e['order'])}"),

@@ -64,6 +64,7 @@ class Rules:
         return Circumstances(
             on=now.date(),
             state=session.site_state,
+            site=session.site_id,
             setting=session.setting,
             modality=session.order.modality if session.order else "",
             injector="technologist",
@@ -78,7 +79,13 @@ class Rules:
 
 def _party(directory: DirectoryState, evidence: CredentialEvidence, now: dt.datetime) -> Party:
     licences = tuple(
-        Licence(type=held.licence_type, state=held.state, expires_on=held.expires_on)
+        Licence(
+            type=held.licence_type,
+            state=held.state,
+            expires_on=held.expires_on,
+            number=held.number,
+            issued_on=held.issued_on,
+        )
         for held in directory.credentials.values()
         if held.person_id == evidence.person_id
         and held.kind == "licence"

@@ -311,7 +311,11 @@ def _step_refuses(f: Facts, event: str) -> bool:
 def _problems(f: Facts) -> tuple[str, ...]:
     """Return the reason codes that stand against an order."""
     step = _step(f)
-    order = protocol.order(step.offer, f.command.row_id, f.command.dose_mg) if step else None
+    order = (
+        protocol.order(f.context.objectives.pack, step.offer, f.command.row_id, f.command.dose_mg)
+        if step
+        else None
+    )
     return protocol.problems(f.context.objectives.pack, order, f.state, f.context.now) if order else ()
 
 

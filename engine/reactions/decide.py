@@ -70,7 +70,8 @@ def _suggest(s: ReactionState, x: Context) -> Iterator[Event]:
     if not x.objectives.decision_support:
         return
     suggestion = protocol.suggest(x.objectives.pack, s)
-    if suggestion is not None and (suggestion.severity, suggestion.rules) != (s.suggested, s.suggested_rules):
+    now = (suggestion.severity, suggestion.rules, suggestion.physician_decides)
+    if now != (s.suggested, s.suggested_rules, s.physician_decides):
         yield suggestion
 
 
@@ -109,7 +110,7 @@ def _order(s: ReactionState, m: c.OrderStep, x: Context) -> Iterator[Event]:
     yield e.StepOrdered(
         step_id=m.step_id,
         order_number=step.orders + 1,
-        order=protocol.order(step.offer, m.row_id, m.dose_mg),
+        order=protocol.order(x.objectives.pack, step.offer, m.row_id, m.dose_mg),
         overrides=overrides(Facts(state=s, command=m, context=x)),
         override_reason=m.override_reason,
     )

@@ -51,12 +51,16 @@ class PatientWeightRecorded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeveritySuggested(Event):
-    """The pack's rules suggest a grade; the physician decides. `reasons` are sentences."""
+    """The pack's rules suggest a grade; the physician decides. `reasons` are sentences.
 
-    severity: Severity
+    `severity` None: the rows decide nothing, and `physician_decides` is the question that is left.
+    """
+
+    severity: Severity | None
     rules: tuple[str, ...]
     reasons: tuple[str, ...]
     presentations: tuple[str, ...]
+    physician_decides: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

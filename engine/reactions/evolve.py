@@ -85,7 +85,9 @@ _CHANGES: dict[type[Event], Change] = {
     e.SignsRecorded: lambda s, v, at: replace(s, signs=v.signs),
     e.VitalsRecorded: lambda s, v, at: replace(s, vitals=(*s.vitals, v.vitals)),
     e.PatientWeightRecorded: lambda s, v, at: replace(s, weight_kg=v.weight_kg),
-    e.SeveritySuggested: lambda s, v, at: replace(s, suggested=v.severity, suggested_rules=v.rules),
+    e.SeveritySuggested: lambda s, v, at: replace(
+        s, suggested=v.severity, suggested_rules=v.rules, physician_decides=v.physician_decides
+    ),
     e.ReactionGraded: _graded,
     e.ProtocolResolved: _resolved_protocol,
     e.StepOrdered: _ordered,

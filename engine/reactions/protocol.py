@@ -7,7 +7,7 @@ import datetime as dt
 from decimal import Decimal
 
 from engine.kernel.errors import Missing
-from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, plain
+from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, measure, plain
 from engine.reactions.events import SeveritySuggested
 from engine.reactions.guards import EPINEPHRINE, order_problems
 from engine.reactions.pack import DrugRow, Pack
@@ -32,14 +32,16 @@ def knows(pack: Pack, presentation: str) -> bool:
     return presentation in pack.presentations
 
 
-def suggest(pack: Pack, state: ReactionState) -> SeveritySuggested | None:
-    """Return the grade the pack's rules suggest from signs and last vital signs; None when they decide nothing."""
+def suggest(pack: Pack, state: ReactionState) -> SeveritySuggested:
+    """Return the grade the pack's rules suggest from signs and last vital signs, or the question left to decide."""
     vitals = state.vitals[-1] if state.vitals else None
     found = suggest_severity(pack, state.signs, vitals, age_years=state.age_years)
-    if found.severity is None:
-        return None
     return SeveritySuggested(
-        severity=found.severity, rules=found.rules, reasons=found.reasons, presentations=found.presentations
+        severity=found.severity,
+        rules=found.rules,
+        reasons=found.reasons,
+        presentations=found.presentations,
+        physician_decides=found.physician_decides,
     )
 
 
@@ -153,14 +155,14 @@ def undecided(offer: OfferedStep, row_id: str) -> bool:
     return dose is not None and (dose.waits_for == "physician" or dose.dose_max_mg is not None)
 
 
-def order(offer: OfferedStep, row_id: str, dose_mg: Decimal | None) -> OrderedDose | None:
+def order(pack: Pack, offer: OfferedStep, row_id: str, dose_mg: Decimal | None) -> OrderedDose | None:
     """Return what an order of a step is; None for a step without a drug."""
     dose = offered(offer, row_id)
     if dose is None:
         return None
     as_offered = dose_mg is None or dose_mg == dose.dose_mg
     amount = dose.dose_mg if dose_mg is None else dose_mg
-    volume = dose.measured_ml if as_offered else _volume(amount, dose.concentration_mg_per_ml)
+    volume = dose.measured_ml if as_offered else _drawn(pack, amount, dose.concentration_mg_per_ml)
     return OrderedDose(
         row_id=dose.row_id,
         drug=dose.drug,
@@ -178,8 +180,11 @@ def order(offer: OfferedStep, row_id: str, dose_mg: Decimal | None) -> OrderedDo
     )
 
 
-def _volume(dose_mg: Decimal | None, concentration: Decimal | None) -> Decimal | None:
-    return dose_mg / concentration if dose_mg is not None and concentration else None
+def _drawn(pack: Pack, dose_mg: Decimal | None, concentration: Decimal | None) -> Decimal | None:
+    """Return the volume to draw up for a dose of the physician's own, rounded down to the syringe's mark."""
+    if dose_mg is None or not concentration:
+        return None
+    return measure(pack.syringe_marks, dose_mg / concentration)
 
 
 def _words(dose: OfferedDose, dose_mg: Decimal | None, volume_ml: Decimal | None) -> str:

@@ -162,6 +162,7 @@ class ReactionState:
     vitals: tuple[Vitals, ...] = ()
     suggested: Severity | None = None
     suggested_rules: tuple[str, ...] = ()
+    physician_decides: str = ""
     severity: Severity | None = None
     worst: Severity | None = None
     presentation: str = ""

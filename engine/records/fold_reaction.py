@@ -37,7 +37,8 @@ def _weighed(b: Book, r: Recorded, v: e.PatientWeightRecorded) -> None:
 
 
 def _suggested(b: Book, r: Recorded, v: e.SeveritySuggested) -> None:
-    entry = {"at": r.at, "severity": v.severity, "rules": list(v.rules), "reasons": list(v.reasons)}
+    grade = v.severity or f"physician decides: {v.physician_decides}"
+    entry = {"at": r.at, "severity": grade, "rules": list(v.rules), "reasons": list(v.reasons)}
     b.under("reaction.suggested_severity", r.stream.id, entry, r.id)
 
 

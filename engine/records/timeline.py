@@ -146,7 +146,7 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "SignsRecorded": ("reaction", lambda p: f"Signs: {signs_text(p) or 'none'}"),
     "SeveritySuggested": (
         "reaction",
-        lambda p: f"Suggested grade: {p['severity']} ({'; '.join(p['reasons'])})",
+        lambda p: f"Suggested grade: {p['severity'] or 'physician decides'} ({'; '.join(p['reasons'])})",
     ),
     "ReactionGraded": ("reaction", _graded),
     "StepOrdered": ("reaction", _ordered),

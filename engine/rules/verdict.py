@@ -296,9 +296,13 @@ def _standing(
             book, layer, DENY, "ATTEND-LIVE-LINE", _media_sentence(facts), "Attend deployment modes"
         )
     if layer == "state" and facts.state and facts.supervisor is not None:
-        for one in problems(facts.supervisor, facts.on, _where_the_patient_is(rows, facts)):
+        need = _where_the_patient_is(rows, facts)
+        sentences = [one.sentence for one in problems(facts.supervisor, facts.on, need)]
+        if not need.licence_types:
+            sentences.append("No kind of licence is accepted by every layer.")
+        if sentences:
             citation = "Medicine is practised where the patient is (Interstate Medical Licensure Compact)"
-            yield _answer(book, layer, DENY, "ATTEND-LICENCE", one.sentence, citation)
+            yield _answer(book, layer, DENY, "ATTEND-LICENCE", " ".join(sentences), citation)
 
 
 def _where_the_patient_is(rows: tuple[_Row, ...], facts: Circumstances) -> Requirement:
@@ -307,7 +311,7 @@ def _where_the_patient_is(rows: tuple[_Row, ...], facts: Circumstances) -> Requi
     for row in rows:
         if row.rule.verified and not row.unknown:
             kinds &= {*row.rule.supervisor_roles, *row.rule.supervisor_roles_unread}
-    types = tuple(kind for kind in (*PHYSICIANS, *PRACTITIONERS) if kind in kinds) or PHYSICIANS
+    types = tuple(kind for kind in (*PHYSICIANS, *PRACTITIONERS) if kind in kinds)
     return Requirement(who="supervisor", licence_types=types, state=facts.state)
 
 
