@@ -101,10 +101,10 @@ async def opened(folder: Path, sessions: int, cached: int = 4096) -> Bench:
     return bench
 
 
-async def commands_per_s(bench: Bench, callers: int, names: list[str]) -> float:
-    """Let callers, each on its own session at a time, run COMMANDS facts; return durable commands per second."""
+async def commands_per_s(bench: Bench, callers: int, names: list[str], commands: int = COMMANDS) -> float:
+    """Let callers, each on its own session at a time, run so many facts; return durable commands per second."""
     bench.latencies_s.clear()
-    share = COMMANDS // callers
+    share = commands // callers
     vitals = RecordVitals(heart_rate_bpm=80)
 
     async def caller(number: int) -> None:
@@ -165,11 +165,12 @@ async def by_size(folder: Path, sessions: int, cached: int, label: str) -> None:
     few = await opened(folder / "few", FEW, cached)
     many = await opened(folder / "many", sessions, cached)
     spread = [f"s{n * sessions // FEW}" for n in range(FEW)]
+    commands = COMMANDS if cached > FEW else COMMANDS // 10  # read anew, each costs its stream's whole length
     ratios = []
     for number in range(ROUNDS * 2):
         pair: list[tuple[Bench, list[str]]] = [(few, [f"s{n}" for n in range(FEW)]), (many, spread)]
         order = pair if number % 2 == 0 else pair[::-1]
-        took = {id(bench): 1 / await commands_per_s(bench, FEW, names) for bench, names in order}
+        took = {id(bench): 1 / await commands_per_s(bench, FEW, names, commands) for bench, names in order}
         ratios.append(took[id(many)] / took[id(few)])
     low, middle, high = (f"{q:.2f}" for q in statistics.quantiles(ratios, n=4))
     say(f"{label}: cost with {sessions:,} sessions / with {FEW}: median {middle} (quartiles {low} to {high})")
