@@ -26,6 +26,7 @@ from tests.soak.process import Server
 LEASED_ROOM = "room-mr-1"
 VITALS = {"systolic_mmhg": 84, "diastolic_mmhg": 50, "heart_rate_bpm": 120, "spo2_percent": 93}
 BEATS = 20
+NEWS_S = 40.0
 BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
@@ -99,7 +100,7 @@ class News:
 
     async def stream(self, kind: str, about: str) -> str:
         """Return the id of the stream of the first such event. Raises Gone when the server went before it."""
-        async with self._changed:
+        async with asyncio.timeout(NEWS_S), self._changed:
             await self._changed.wait_for(lambda: self._seen[(kind, about)] or self._over)
             found = self._seen[(kind, about)]
             if not found:
