@@ -5,6 +5,8 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from engine.kernel.clock import ManualClock
 from engine.kernel.commands import TimerFired
 from engine.kernel.errors import PeerError
@@ -153,6 +155,7 @@ async def test_a_kind_nobody_handles_stays_pending_and_is_named() -> None:
     assert [row.key for row in await store.outbox(10)] == ["odd"]
 
 
+@pytest.mark.hazard("H-15")
 async def test_a_pass_and_its_concurrency_are_bounded() -> None:
     """At most the limit in a pass, at most so many at once, and the rest in the next pass."""
     store, clock, peer = MemoryStore(), ManualClock(START), Peer()

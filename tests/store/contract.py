@@ -88,6 +88,7 @@ class StoreContract:
         assert await store.outbox(10) == []
         assert await store.protected(["p"]) == {}
 
+    @pytest.mark.hazard("H-35")
     async def test_of_two_writers_on_one_version_one_wins(self, store: Store) -> None:
         """Twenty at once expect the same version: exactly one is committed."""
         results = await asyncio.gather(
@@ -169,6 +170,7 @@ class StoreContract:
         ]
         assert len(await again.timers(None, 2)) == 2
 
+    @pytest.mark.hazard("H-15")
     async def test_a_send_is_pending_until_done_and_its_key_is_for_ever(self, store: Store) -> None:
         """Attempts are counted, a done send is gone, and neither its key nor a late failure brings it back."""
         await store.commit([commit_of(A, 0, 1, outbox=(send(A, "one"), send(A, "two", kind="fax")))])

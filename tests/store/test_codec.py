@@ -185,6 +185,7 @@ def test_every_column_but_the_position_is_covered() -> None:
     assert {field.name for field in fields(EventRow)} == {*CHANGES, "position"}
 
 
+@pytest.mark.hazard("H-18")
 @pytest.mark.parametrize("column", CHANGES)
 @pytest.mark.parametrize("number", [0, 2, 4])
 def test_a_changed_column_is_found_and_named(column: str, number: int) -> None:

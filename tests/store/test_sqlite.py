@@ -139,6 +139,7 @@ async def test_a_closed_store_is_unavailable(path: Path) -> None:
         await store.load(A)
 
 
+@pytest.mark.hazard("H-35")
 async def test_a_second_process_is_refused(path: Path) -> None:
     """A second writer on the same file is told who is in the way; when the first is gone it may."""
     refusal = r"another process is writing attend\.db"
