@@ -135,7 +135,8 @@ def changed(facts: Circumstances, change: str) -> Circumstances:
         case "indicator":
             return replace(facts, supervision_indicator=value)
         case "media" | "mode" | "injector" | "modality":
-            return replace(facts, **{what: value})
+            word: dict[str, Any] = {what: value}
+            return replace(facts, **word)
     raise AssertionError(f"the table has no such change: {change}")
 
 

@@ -175,14 +175,13 @@ def tightened(rule: Rule, field: str, value: Any) -> Rule:
 
 
 def with_responder(rule: Rule) -> Rule:
-    """Return the row asking for a responder and everything of one."""
+    """Return the row asking for a responder and everything of one, of no licence that it did not accept before."""
+    accepted = rule.responder_licences if rule.responder_required else ("RN", "NP")
     return replace(
         rule,
         responder_required=True,
         responder_in_addition=True,
-        responder_licences=tuple(kind for kind in rule.responder_licences if kind == "RN") or ("RN",)
-        if rule.responder_required
-        else ("RN", "NP"),
+        responder_licences=accepted[:1],
         responder_competency=True,
         responder_credentials=tuple(dict.fromkeys((*rule.responder_credentials, "bls"))),
     )
@@ -266,7 +265,7 @@ def test_losing_a_licence_never_helps(
     person: Party | None = getattr(session, who)
     assume(person is not None and number < len(person.licences))
     assert person is not None
-    fewer = replace(person, licences=person.licences[:number] + person.licences[number + 1 :])
+    fewer: Any = replace(person, licences=person.licences[:number] + person.licences[number + 1 :])
 
     before, after = evaluate(book(*rows), session), evaluate(book(*rows), replace(session, **{who: fewer}))
 

@@ -247,6 +247,25 @@ def test_no_licence_serves_layers_that_accept_different_people() -> None:
     assert evaluate(rows, circumstances(supervisor=both)).result == "deny"
 
 
+@pytest.mark.hazard("H-20")
+def test_a_row_that_may_not_apply_narrows_nobody() -> None:
+    """A payer's wish for nurse practitioners does not refuse a physician while nobody has said who pays."""
+    rule = row("payer", payers=("acme",), supervisor_roles=("NP",))
+    verdict = evaluate(four_layers(payer=rule), circumstances())
+
+    assert answer(verdict, "state").result == "allow"
+    assert (verdict.result, verdict.deciding.rule_id) == ("needs_attestation", "payer-1")
+
+
+@pytest.mark.hazard("H-20")
+def test_people_of_an_unread_list_are_attested_and_not_refused() -> None:
+    """Where every layer may accept a nurse practitioner, two people decide; the licence here still has to hold."""
+    rows = book(*(replace(one, supervisor_roles_unread=("NP",)) for one in four_layers().rules))
+
+    assert evaluate(rows, circumstances(supervisor=licensed("NP", "CA"))).result == "needs_attestation"
+    assert evaluate(rows, circumstances(supervisor=licensed("NP", "NV"))).deciding.rule_id == "ATTEND-LICENCE"
+
+
 def test_the_strictest_layer_comes_first_and_decides() -> None:
     """Deny before attestation before allow; layers of the same answer keep the order of the law."""
     layers = evaluate(shipped(), circumstances("NJ", on=dt.date(2025, 6, 1))).layers
