@@ -71,9 +71,6 @@ def _commands(
         yield from _site(place, state, setting, manager)
     for number, person in enumerate(physicians):
         yield c.RegisterPerson(person_id=person, name=person, role="physician", sites=sites, npi=f"99{number:08d}")
-        yield c.RecordCredential(
-            person_id=person, kind="records_access", number="*", expires_on=FAR, source="synthetic"
-        )
         for site in sites:
             yield c.RecordCredential(
                 person_id=person, kind="records_access", number=site, expires_on=FAR, source="synthetic"

@@ -24,7 +24,7 @@ from engine.simulation.checkers import Acknowledged
 from engine.simulation.life import Ground, Life
 from engine.simulation.store import CrashPoint, Disk
 
-START = dt.datetime(2026, 11, 2, 13, 0, tzinfo=dt.UTC)
+START = dt.datetime(2026, 11, 2, 20, 0, tzinfo=dt.UTC)
 AGAIN_S = 2.0
 PASS_S = 1.0
 Action = Callable[[], Awaitable[None]]
