@@ -240,6 +240,7 @@ def test_a_patient_registered_with_no_known_allergies(demo: Profile) -> None:
     assert meaning.allergies == Allergies("none_known")
 
 
+@pytest.mark.hazard("H-09")
 def test_nothing_said_about_allergies_is_unknown(demo: Profile) -> None:
     """An update without AL1 says nothing about allergies."""
     meaning = only(sample("adt_a08.hl7"), demo)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,6 +114,7 @@ def test_one_participant_alone_only_connects() -> None:
     assert [LineState.ABSENT] == [v.state for v in scene.run(1)]
 
 
+@pytest.mark.hazard("H-04")
 def test_video_that_stops_loses_the_line_though_audio_goes_on() -> None:
     """Video of one side stops: lost within 1.2 s, naming the side, the kind and how long it has been silent."""
     scene = verified_scene()
@@ -208,6 +210,7 @@ def test_a_pause_shorter_than_a_loss_degrades() -> None:
     assert [LineState.VERIFIED] == [v.state for v in second]
 
 
+@pytest.mark.hazard("H-05")
 def test_media_the_far_side_does_not_receive_is_no_two_way_line() -> None:
     """Receiver reports that stop advancing lose the line within about three seconds."""
     scene = verified_scene()

@@ -12,9 +12,9 @@ from typing import Any
 
 import grpc
 import pytest
+
 from attend.v1 import media_node_pb2 as pb
 from attend.v1.media_node_pb2_grpc import MediaNodeServiceStub
-
 from media import wire
 from media.peer import SyntheticPeer
 

@@ -473,6 +473,7 @@ def test_repeats_change_nothing(script: list[tuple[str, Command]], data: st.Data
     assert shape(once) == shape(often)
 
 
+@pytest.mark.hazard("H-16")
 async def test_time_is_read_once_at_the_decision() -> None:
     """All events of a decision carry the clock's one moment."""
     clock = ManualClock(toy.START)
