@@ -136,3 +136,10 @@ def test_a_renewed_credential_lasts_as_long_as_its_renewal() -> None:
     assert lasts_until(renewed, DAY, NEED) == later
     assert lasts_until(replace(renewed, competency_expires_on=BEFORE), DAY, licence_only) == later
     assert lasts_until(Party(licences=()), DAY, NEED) is None
+
+
+def test_what_has_ended_gives_no_last_day() -> None:
+    """A lapsed certificate is a problem and not a last day in the past."""
+    lapsed = replace(GOOD, credentials=(Credential(kind="bls", expires_on=BEFORE),))
+
+    assert lasts_until(lapsed, DAY, NEED) == AFTER

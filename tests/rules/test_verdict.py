@@ -365,6 +365,22 @@ def test_a_verdict_does_not_outlive_its_rows(changed: Rule) -> None:
     assert evaluate(book(*rules), circumstances()).facts_until == DAY
 
 
+def test_a_row_that_begins_today_ends_nothing() -> None:
+    """A row already in effect on the date of service does not shorten the verdict."""
+    begun = row("facility", effective_from=DAY)
+
+    assert evaluate(four_layers(facility=begun), circumstances()).facts_until == FAR
+
+
+@pytest.mark.hazard("H-19")
+def test_a_longer_licence_elsewhere_lengthens_nothing() -> None:
+    """The licence of the patient's state is the one that ends the verdict."""
+    here, elsewhere = licensed("MD", "CA", until=TOMORROW), licensed("MD", "NV")
+    both = Party(licences=(*here.licences, *elsewhere.licences))
+
+    assert evaluate(shipped(), circumstances(supervisor=both)).facts_until == TOMORROW
+
+
 @pytest.mark.hazard("H-19", "H-20")
 def test_a_licence_counts_from_its_first_to_its_last_day() -> None:
     """The first and the last day are inside; the days before and after are refused and say why."""
