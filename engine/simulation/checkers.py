@@ -10,8 +10,16 @@ from dataclasses import dataclass
 
 from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
+from engine.kernel.effects import CancelTimer, SetTimer
+from engine.kernel.errors import Corrupt, Missing
 from engine.kernel.machine import Machine
+from engine.kernel.store import EventRow
 from engine.reactions import events as reaction
+from engine.reactions.guards import order_problems
+from engine.reactions.pack import Pack
+from engine.records.completeness import missing_paths
+from engine.records.document import History, codec, folded, seal_hash
+from engine.records.reader import sealed_part
 from engine.workflows.coverage import events as coverage
 from engine.workflows.ring import events as ring
 from engine.workflows.session import events as session
@@ -37,6 +45,16 @@ class Network:
     machines: Mapping[str, Machine]
     ended_at: dt.datetime
     lateness_s: float
+    rows: Sequence[EventRow]
+    pack: Pack
+    outages: Sequence[tuple[dt.datetime, dt.datetime]] = ()
+
+    def excused_s(self, due_at: dt.datetime, at: dt.datetime) -> float:
+        """Return how late something due at one moment and done at another was, outages not counted, in seconds."""
+        late = max(0.0, (at - due_at).total_seconds())
+        for start, end in self.outages:
+            late -= max(0.0, (min(end, at) - max(start, due_at)).total_seconds())
+        return late
 
     def of(self, machine: str) -> Iterable[tuple[Stream, Sequence[Recorded]]]:
         """Return the histories of one machine."""

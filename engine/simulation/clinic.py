@@ -66,9 +66,11 @@ def _commands(
     yield c.RegisterOrganization(name=f"Synthetic {organization}")
     manager = f"{organization}-manager"
     sites = tuple(place.site_id for place in places)
-    yield c.RegisterPerson(person_id=manager, name="Manager", role="coverage_manager", sites=sites)
     for place, (state, setting) in zip(places, PLACES, strict=True):
-        yield from _site(place, state, setting, manager)
+        yield from _site(place, state, setting)
+    yield c.RegisterPerson(person_id=manager, name="Manager", role="coverage_manager", sites=sites)
+    for site in sites:
+        yield c.AppointCoverageManager(site_id=site, person_id=manager)
     for number, person in enumerate(physicians):
         yield c.RegisterPerson(person_id=person, name=person, role="physician", sites=sites, npi=f"99{number:08d}")
         for site in sites:
@@ -87,7 +89,7 @@ def _commands(
             yield c.SetRoster(site_id=place.site_id, rung=rung, people=tuple(who))
 
 
-def _site(place: Place, state: str, setting: str, manager: str) -> Iterator[Command]:
+def _site(place: Place, state: str, setting: str) -> Iterator[Command]:
     yield c.RegisterSite(
         site_id=place.site_id,
         name=place.site_id,
@@ -105,7 +107,6 @@ def _site(place: Place, state: str, setting: str, manager: str) -> Iterator[Comm
     yield c.RecordCredential(
         person_id=place.responder_id, kind="competency", expires_on=FAR, source="synthetic", verified_by="officer"
     )
-    yield c.AppointCoverageManager(site_id=place.site_id, person_id=manager)
 
 
 def _licence(person: str, kind: str, state: str, expires_on: dt.date) -> Command:

@@ -84,16 +84,18 @@ class Window:
 class Rings:
     """Everybody who is rung for the sessions of a clinic."""
 
-    def __init__(self, world: World, clinic: Clinic, sessions: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        clinic: Clinic,
+        sessions: Callable[[], Iterable[str]],
+        going: Callable[[], bool],
+    ) -> None:
         self._world = world
         self._clinic = clinic
         self._sessions = sessions
         self._rng = world.stream(f"rings:{clinic.organization_id}")
         self._answers_at: dict[tuple[str, str], tuple[dt.datetime, bool]] = {}
-        self._going: Callable[[], bool] = lambda: True
-
-    def until(self, going: Callable[[], bool]) -> None:
-        """Say until when somebody listens."""
         self._going = going
 
     async def look(self) -> None:

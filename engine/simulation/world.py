@@ -70,7 +70,7 @@ class World:
         self._scheduled = 0
         self._heap: list[tuple[dt.datetime, int, Action]] = []
         self._not_before = START
-        self.life = self._born()
+        self.life = self.born()
 
     def stream(self, name: str) -> Random:
         """Return the stream of draws that belongs to one actor."""
@@ -147,15 +147,18 @@ class World:
         self, stream: Stream, command: Command, actor: Actor, *, session_id: str = "", answered: Answered
     ) -> None:
         """Ask something of the engine until it answers; `answered` hears the outcome, None for a refusal."""
+        await self._ask(self.request(stream, command, actor, session_id), answered, first=True)
+
+    def request(self, stream: Stream, command: Command, actor: Actor, session_id: str = "") -> Request:
+        """Return the next request."""
         self._requests += 1
-        request = Request(
+        return Request(
             request_id=f"sim-{self._requests}",
             stream=stream,
             command=command,
             actor=actor,
             correlation=session_id,
         )
-        await self._ask(request, answered, first=True)
 
     async def _ask(self, request: Request, answered: Answered, *, first: bool) -> None:
         async def again() -> None:
@@ -234,7 +237,7 @@ class World:
         """Throw everything in memory away and start on the same disk; a full disk stays full."""
         away = self.life.store.away_until
         self._notice_failures()
-        self.life = self._born()
+        self.life = self.born()
         self.life.store.away_until = away
         await self._open()
 
@@ -244,12 +247,13 @@ class World:
             await self.life.open()
         except Unavailable:
             until = self.life.store.away_until
-            self.life = self._born()
+            self.life = self.born()
             if until is not None:
                 self._move(until)
             await self.life.open()
 
-    def _born(self) -> Life:
+    def born(self) -> Life:
+        """Return a new engine on the same disk, with nothing in memory."""
         self._lives += 1
         name = f"{self.seed}/{self._lives}"
         return Life(self.base, self.disk, self.clock, self._key, name, self.faults, self._reached)
