@@ -26,6 +26,10 @@ from engine.workflows.session import events as session
 from engine.workflows.session import readiness
 
 
+OWED = ("identifying", "reviewing", "cleared", "injecting", "monitoring")
+RING_PHASES = {"ringing_primary", "ringing_backup", "ringing_bench", "escalated", "answered", "withdrawn"}
+
+
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """What a caller was told: this request is done and the stream is at this version."""
@@ -48,6 +52,11 @@ class Network:
     rows: Sequence[EventRow]
     pack: Pack
     outages: Sequence[tuple[dt.datetime, dt.datetime]] = ()
+
+    @property
+    def fired(self) -> frozenset[str]:
+        """The request ids of every timer that fired, without the version that set it."""
+        return frozenset(name.rpartition(":")[0] + ":" for name in self.requests if name.startswith("timer:"))
 
     def excused_s(self, due_at: dt.datetime, at: dt.datetime) -> float:
         """Return how late something due at one moment and done at another was, outages not counted, in seconds."""
@@ -100,10 +109,43 @@ def every_ring_is_answered_or_rings(network: Network) -> list[str]:
         raised = [r for r in history if isinstance(r.event, ring.RingEscalated)]
         if "escalated" in last.phases and not any(r.event.contact for r in raised):
             wrong.append(f"{stream}: escalated without a human named")
+        if not RING_PHASES & set(last.phases):
+            wrong.append(f"{stream}: neither answered, withdrawn nor ringing")
+    for stream, history in network.of("session"):
+        for recorded in history:
+            if isinstance(recorded.event, session.SupervisionRequested) and not network.histories.get(
+                Stream("ring", recorded.event.ring_id)
+            ):
+                wrong.append(f"{recorded.id}: no ring was started")
+    return wrong
+
+
+def every_timer_fires_on_time(network: Network) -> list[str]:
+    """3: whatever names its due time happened then, outages apart; no timer that was due is still pending at the end.
+
+    The timers a history must have had are worked out from its events, not read from the store.
+    """
+    wrong = []
+    all_fired = network.fired
+    for stream, history in network.histories.items():
+        pending: dict[str, dt.datetime] = {}
+        machine = network.machines[stream.machine]
+        state = machine.initial(stream.id)
         for recorded in history:
             due = getattr(recorded.event, "due_at", None)
-            if due is not None and (recorded.at - due).total_seconds() > network.lateness_s:
-                wrong.append(f"{recorded.id}: a rung fired {(recorded.at - due).total_seconds():.0f} s late")
+            if due is not None and network.excused_s(due, recorded.at) > network.lateness_s:
+                wrong.append(f"{recorded.id}: {network.excused_s(due, recorded.at):.0f} s late")
+            state = machine.apply(state, recorded)
+            for effect in machine.react(state, recorded):
+                if isinstance(effect, SetTimer):
+                    pending[effect.name] = effect.due_at
+                elif isinstance(effect, CancelTimer):
+                    pending.pop(effect.name, None)
+        for name, due_at in pending.items():
+            overdue = network.excused_s(due_at, network.ended_at) > network.lateness_s
+            fired = f"timer:{stream}:{name}:{due_at.isoformat()}:"
+            if overdue and fired not in all_fired:
+                wrong.append(f"{stream}: timer {name} of {due_at.isoformat()} never fired")
     return wrong
 
 
@@ -141,31 +183,51 @@ def every_alarm_reaches_somebody(network: Network) -> list[str]:
 
 
 def orders_keep_their_limits(network: Network) -> list[str]:
-    """6: no order leaves caps or intervals without a recorded override and reason."""
+    """6: no order leaves caps, totals or intervals without a recorded override and reason: worked out again here."""
     wrong = []
-    for _, history in network.of("reaction"):
+    machine = network.machines["reaction"]
+    for stream, history in network.of("reaction"):
+        state = machine.initial(stream.id)
         for recorded in history:
             event = recorded.event
-            if (
-                isinstance(event, reaction.StepOrdered)
-                and event.overrides
-                and not event.override_reason.strip()
-            ):
-                wrong.append(f"{recorded.id}: past {event.overrides[0]} without a reason")
+            if isinstance(event, reaction.StepOrdered) and event.order is not None:
+                row = network.pack.drug(event.order.row_id)
+                against = order_problems(
+                    network.pack,
+                    row,
+                    event.order.dose_mg,
+                    state.given,
+                    recorded.at,
+                    age_years=state.age_years,
+                )
+                if against and not (event.overrides and event.override_reason.strip()):
+                    wrong.append(f"{recorded.id}: past {against[0].reason} without an override")
+                if {problem.reason for problem in against} - set(event.overrides):
+                    wrong.append(f"{recorded.id}: an override does not say all it goes past")
+            state = machine.apply(state, recorded)
     return wrong
 
 
 def gaps_are_whole(network: Network) -> list[str]:
-    """7: a gap has start, cause and action, and an end once presence is proven again or no longer owed."""
+    """7: while presence is owed and the line is not proven, a gap stands; each has start, cause, action and end."""
     wrong = []
     machine = network.machines["session"]
     for stream, history in network.of("session"):
-        state = machine.fold(stream.id, history)
+        state = machine.initial(stream.id)
+        for number, recorded in enumerate(history):
+            state = machine.apply(state, recorded)
+            last_of_decision = number + 1 == len(history) or history[number + 1].at != recorded.at
+            proven = state.in_phase("verified", "degraded", "connecting", "absent")
+            if last_of_decision and state.in_phase(*OWED) and not proven and state.line_ever_verified:
+                if state.open_gap is None:
+                    wrong.append(f"{recorded.id}: presence is owed, the line is down and no gap is open")
+            if last_of_decision and state.open_gap is not None and state.in_phase("signed", "sealed"):
+                wrong.append(f"{recorded.id}: signed over an open gap")
         for gap in state.gaps:
             if not gap.cause or not gap.action:
                 wrong.append(f"{stream}: gap {gap.number} without cause or action")
-            if gap.end is None and state.in_phase("closing", "signed", "sealed"):
-                wrong.append(f"{stream}: gap {gap.number} never closed")
+            if gap.end is not None and gap.end < gap.start:
+                wrong.append(f"{stream}: gap {gap.number} ends before it starts")
     return wrong
 
 
@@ -182,6 +244,32 @@ def only_signed_records_are_sealed(network: Network) -> list[str]:
                 attested = event.signature.record_hash
             elif isinstance(event, session.RecordSealed) and (not confirmed or confirmed != attested):
                 wrong.append(f"{recorded.id}: sealed without two signatures on one content")
+    return wrong
+
+
+def sealed_records_are_complete(network: Network) -> list[str]:
+    """8 and 9: the record folded again from the events a seal covers lacks nothing and has the hash that was sealed."""
+    wrong = []
+    reader = codec()
+    rows: dict[str, list[EventRow]] = defaultdict(list)
+    for row in network.rows:
+        if row.stream.machine in ("session", "ring", "reaction"):
+            rows[row.stream.id if row.stream.machine == "session" else row.correlation].append(row)
+    for stream, history in network.of("session"):
+        for recorded in history:
+            event = recorded.event
+            if not isinstance(event, session.RecordSealed):
+                continue
+            try:
+                covered = sealed_part(History(tuple(rows[stream.id])), event.revision).through(event.through)
+            except (Corrupt, Missing) as error:
+                wrong.append(f"{recorded.id}: {error}")
+                continue
+            record = folded(covered, reader)
+            if lacking := missing_paths(record, signatures=True):
+                wrong.append(f"{recorded.id}: sealed without {lacking[0]}")
+            if seal_hash(record, [row.hash for row in covered.rows]) != event.record_hash:
+                wrong.append(f"{recorded.id}: the seal is over another record")
     return wrong
 
 
@@ -237,12 +325,14 @@ CHECKERS: tuple[Callable[[Network], list[str]], ...] = (
     injection_only_under_ready,
     nothing_acknowledged_is_lost,
     every_ring_is_answered_or_rings,
+    every_timer_fires_on_time,
     a_reaction_holds_one_room,
     commitments_do_not_clash,
     every_alarm_reaches_somebody,
     orders_keep_their_limits,
     gaps_are_whole,
     only_signed_records_are_sealed,
+    sealed_records_are_complete,
     replay_is_whole,
     somebody_is_always_responsible,
 )

@@ -72,7 +72,9 @@ def _commands(
     for site in sites:
         yield c.AppointCoverageManager(site_id=site, person_id=manager)
     for number, person in enumerate(physicians):
-        yield c.RegisterPerson(person_id=person, name=person, role="physician", sites=sites, npi=f"99{number:08d}")
+        yield c.RegisterPerson(
+            person_id=person, name=person, role="physician", sites=sites, npi=f"99{number:08d}"
+        )
         for site in sites:
             yield c.RecordCredential(
                 person_id=person, kind="records_access", number=site, expires_on=FAR, source="synthetic"
@@ -105,7 +107,11 @@ def _site(place: Place, state: str, setting: str) -> Iterator[Command]:
         yield c.RegisterPerson(person_id=person, name=person, role=role, sites=(place.site_id,))
     yield _licence(place.responder_id, "RN", state, FAR)
     yield c.RecordCredential(
-        person_id=place.responder_id, kind="competency", expires_on=FAR, source="synthetic", verified_by="officer"
+        person_id=place.responder_id,
+        kind="competency",
+        expires_on=FAR,
+        source="synthetic",
+        verified_by="officer",
     )
 
 

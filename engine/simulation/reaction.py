@@ -93,10 +93,14 @@ class Treatment:
         dose: OfferedDose | None = rng.choice(step.offer.doses) if step.offer.doses else None
         if dose is None:
             done: Command = c.RecordStepDone(step_id=step.offer.step_id)
-            await self._say(stream, done if rng.random() < 0.7 else c.OrderStep(step_id=step.offer.step_id), doctor)
+            await self._say(
+                stream, done if rng.random() < 0.7 else c.OrderStep(step_id=step.offer.step_id), doctor
+            )
             return
         if dose.waits_for == "weight":
-            weight = c.RecordPatientWeight(weight_kg=Decimal(rng.randrange(100, 1100)) / 10, method="estimated")
+            weight = c.RecordPatientWeight(
+                weight_kg=Decimal(rng.randrange(100, 1100)) / 10, method="estimated"
+            )
             await self._say(stream, weight)
             return
         if dose.dose_mg is None:

@@ -134,12 +134,18 @@ class Room:
     async def _line(self, s: SessionState) -> bool:
         """Lose the line, bring it back, and say what was done about a gap; return whether something was done."""
         owed = s.in_phase(*PRESENCE_OWED)
-        if s.in_phase("verified") and s.in_phase("identifying", "reviewing", "cleared", "injecting", "monitoring"):
+        if s.in_phase("verified") and s.in_phase(
+            "identifying", "reviewing", "cleared", "injecting", "monitoring"
+        ):
             if self._line_losses and self._rng.random() < 0.08:
                 self._line_losses -= 1
                 self._world.faults["line_loss"] += 1
                 lost = self._rng.choice(
-                    (c.ReportLineLost(cause="video_stopped"), c.ReportOnPhone(cause="network"), c.ReportLineClosed())
+                    (
+                        c.ReportLineLost(cause="video_stopped"),
+                        c.ReportOnPhone(cause="network"),
+                        c.ReportLineClosed(),
+                    )
                 )
                 await self.say(lost, MEDIA)
                 return True
@@ -200,7 +206,9 @@ class Room:
         if self._rng.random() < 0.1:
             await self.say(c.ConfirmIdentity(family="WRONG", given="PATIENT", mrn="SYN1"))
         else:
-            await self.say(c.ConfirmIdentity(family="SYNTHETIC", given="PATIENT", birth_date=IDENTITY.birth_date))
+            await self.say(
+                c.ConfirmIdentity(family="SYNTHETIC", given="PATIENT", birth_date=IDENTITY.birth_date)
+            )
         return 5
 
     async def _reviewing(self, s: SessionState) -> float | None:
@@ -244,7 +252,9 @@ class Room:
         return True
 
     async def _cleared(self, s: SessionState) -> float | None:
-        if self._too_long() or (s.verdict is not None and s.verdict.result == "deny" and self._rng.random() < 0.5):
+        if self._too_long() or (
+            s.verdict is not None and s.verdict.result == "deny" and self._rng.random() < 0.5
+        ):
             await self.say(c.CancelSession(reason=CancelReason.OTHER))
             return 30
         if not s.physician_present:
@@ -332,7 +342,9 @@ class Room:
             return 15
         if self._late:
             self._late = False
-            odd: Command = c.ReportReaction() if self._rng.random() < 0.4 else c.RecordVitals(heart_rate_bpm=90)
+            odd: Command = (
+                c.ReportReaction() if self._rng.random() < 0.4 else c.RecordVitals(heart_rate_bpm=90)
+            )
             await self.say(odd)
             return 5
         if self._reacts:

@@ -121,7 +121,9 @@ def simulate_network(sessions: int, seed: int, *, progress: bool = False, odds: 
             report.violations += [f"cell {number}: {wrong}" for check in CHECKERS for wrong in check(network)]
             _measure(network, report)
             if progress:
-                sys.stderr.write(f"\r{first + size} of {sessions} sessions, {len(report.violations)} violations")
+                sys.stderr.write(
+                    f"\r{first + size} of {sessions} sessions, {len(report.violations)} violations"
+                )
                 sys.stderr.flush()
     if progress:
         sys.stderr.write("\n")

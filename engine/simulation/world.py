@@ -10,6 +10,7 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -108,13 +109,11 @@ class World:
                 break
             self._move(wake)
             fired = 0
-            try:
+            with suppress(Unavailable):
                 fired = await self.life.timers.run_due(self.now)
-            except Unavailable:
-                pass
             await self._settle()
             still = self.disk.next_due()
-            if not fired or still is not None and still <= self.now:
+            if not fired or (still is not None and still <= self.now):
                 self._not_before = self.now + dt.timedelta(seconds=PASS_S)
         self._move(at)
 
