@@ -1,8 +1,9 @@
 """Durable commands per second over gRPC at a real server process, beside a bare gRPC echo in the same run.
 
-Run `python -m benchmarks.over_grpc [--rounds N] [--profile FILE]`. The command is SessionService.RecordVitals, a
-fact, each caller on a session of its own. Servers are pinned to one core and the client to the other; rounds of both are interleaved;
-figures are medians. `--profile` writes where the server's time goes at 64 callers (py-spy, collapsed stacks).
+Run `python -m benchmarks.over_grpc [--rounds N] [--callers N …] [--profile FILE]`. The command is
+SessionService.RecordVitals, a fact, each caller on a session of its own. Servers are pinned to one core and the client
+to the other; rounds of both are interleaved; figures are medians. `--profile` writes where the server's time goes at 64
+callers (py-spy, collapsed stacks).
 """
 
 import argparse
@@ -152,7 +153,7 @@ def sign_in(data_dir: Path) -> tuple[tuple[str, str], ...]:
 
 
 async def measure(
-    engine: servers.Running, echo: servers.Running, data_dir: Path, rounds: int, profile: Path | None
+    engine: servers.Running, echo: servers.Running, data_dir: Path, chosen: argparse.Namespace
 ) -> None:
     """Run interleaved rounds and print the figures."""
     clients = {"echo": Client(echo), "engine": Client(engine, sign_in(data_dir))}
@@ -160,22 +161,22 @@ async def measure(
         await clients["engine"].schedule(number)
     for client in clients.values():
         await client.round(SESSIONS, ROUND_S)
-    found = {(name, callers): Measured() for name in clients for callers in CALLERS}
-    for number in range(rounds):
-        for callers in CALLERS:
+    found = {(name, callers): Measured() for name in clients for callers in chosen.callers}
+    for number in range(chosen.rounds):
+        for callers in chosen.callers:
             order = list(clients) if number % 2 == 0 else list(clients)[::-1]
             for name in order:
                 await clients[name].round(callers, ROUND_S, found[(name, callers)])
     report(found)
-    if profile is not None:
-        await _profiled(clients["engine"], profile)
+    if chosen.profile is not None:
+        await _profiled(clients["engine"], chosen.profile)
     for client in clients.values():
         await client.close()
 
 
 def report(found: dict[tuple[str, int], Measured]) -> None:
     """Print one line for each number of callers and server."""
-    for callers in CALLERS:
+    for callers in dict.fromkeys(callers for _, callers in found):
         floor = statistics.median(found[("echo", callers)].rates)
         for name in ("echo", "engine"):
             one = found[(name, callers)]
@@ -231,12 +232,13 @@ def main() -> None:
     """Start both servers, measure, end them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--callers", type=int, nargs="+", default=CALLERS)
     parser.add_argument("--profile", type=Path, help="write collapsed stacks of the server here")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder) / "data"
         with servers.echo() as echo, servers.engine(data_dir) as engine:
-            uvloop.run(measure(engine, echo, data_dir, chosen.rounds, chosen.profile))
+            uvloop.run(measure(engine, echo, data_dir, chosen))
 
 
 if __name__ == "__main__":
