@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.kernel.events import Recorded
-from engine.kernel.ids import Stream
 from engine.kernel.effects import CancelTimer, SetTimer
 from engine.kernel.errors import Corrupt, Missing
+from engine.kernel.events import Recorded
+from engine.kernel.ids import Stream
 from engine.kernel.machine import Machine
 from engine.kernel.store import EventRow
 from engine.reactions import events as reaction
@@ -24,7 +24,6 @@ from engine.workflows.coverage import events as coverage
 from engine.workflows.ring import events as ring
 from engine.workflows.session import events as session
 from engine.workflows.session import readiness
-
 
 OWED = ("identifying", "reviewing", "cleared", "injecting", "monitoring")
 RING_PHASES = {"ringing_primary", "ringing_backup", "ringing_bench", "escalated", "answered", "withdrawn"}
@@ -106,12 +105,12 @@ def every_ring_is_answered_or_rings(network: Network) -> list[str]:
     wrong = []
     for stream, history in network.of("ring"):
         last = history[-1]
-        raised = [r for r in history if isinstance(r.event, ring.RingEscalated)]
-        if "escalated" in last.phases and not any(r.event.contact for r in raised):
+        raised = [r.event for r in history if isinstance(r.event, ring.RingEscalated)]
+        if "escalated" in last.phases and not any(event.contact for event in raised):
             wrong.append(f"{stream}: escalated without a human named")
         if not RING_PHASES & set(last.phases):
             wrong.append(f"{stream}: neither answered, withdrawn nor ringing")
-    for stream, history in network.of("session"):
+    for _, history in network.of("session"):
         for recorded in history:
             if isinstance(recorded.event, session.SupervisionRequested) and not network.histories.get(
                 Stream("ring", recorded.event.ring_id)
@@ -218,9 +217,9 @@ def gaps_are_whole(network: Network) -> list[str]:
             state = machine.apply(state, recorded)
             last_of_decision = number + 1 == len(history) or history[number + 1].at != recorded.at
             proven = state.in_phase("verified", "degraded", "connecting", "absent")
-            if last_of_decision and state.in_phase(*OWED) and not proven and state.line_ever_verified:
-                if state.open_gap is None:
-                    wrong.append(f"{recorded.id}: presence is owed, the line is down and no gap is open")
+            unproven = state.in_phase(*OWED) and not proven and state.line_ever_verified
+            if last_of_decision and unproven and state.open_gap is None:
+                wrong.append(f"{recorded.id}: presence is owed, the line is down and no gap is open")
             if last_of_decision and state.open_gap is not None and state.in_phase("signed", "sealed"):
                 wrong.append(f"{recorded.id}: signed over an open gap")
         for gap in state.gaps:

@@ -1,4 +1,4 @@
-"""The synthetic organizations of a run: sites in several states, rooms, people, licences that are missing or run out."""
+"""Synthetic organizations: sites in several states, rooms, people, licences that are missing or run out."""
 
 import datetime as dt
 from collections.abc import Iterator

@@ -66,7 +66,7 @@ class Room:
         self._dawdles = rng.random() < 0.05
         self._bypasses = rng.random() < 0.02
         self._reacts_at = self._world.now + dt.timedelta(minutes=rng.uniform(1, 55))
-        self._reacts = rng.random() < 0.15
+        self._reacts = rng.random() < 0.25
         self._late = rng.random() < 0.08
         self._line_losses = rng.choice((0, 0, 0, 1, 1, 2))
 
@@ -172,11 +172,15 @@ class Room:
     async def _preparing(self, s: SessionState) -> float | None:
         rng = self._rng
         if s.screening is None:
-            answers = {
-                name: rng.choice(("no", "no", "no", "yes", "unknown"))
-                for name in ("asthma", "renal_risk", "metformin", "beta_blocker")
-            }
-            await self.say(c.RecordScreening(screening=Screening(prior_reaction="none", **answers)))
+            usual = ("no", "no", "no", "yes", "unknown")
+            screening = Screening(
+                prior_reaction="none",
+                asthma=rng.choice(usual),
+                renal_risk=rng.choice(usual),
+                metformin=rng.choice(usual),
+                beta_blocker=rng.choice(usual),
+            )
+            await self.say(c.RecordScreening(screening=screening))
         elif s.weight_kg is None and rng.random() < 0.8:
             weight = Decimal(rng.randrange(90, 1100)) / 10
             await self.say(c.RecordWeight(weight_kg=weight, method=rng.choice(("scale", "stated"))))

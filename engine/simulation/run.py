@@ -24,8 +24,8 @@ from engine.simulation.clinic import clinic
 from engine.simulation.life import Ground, ground
 from engine.simulation.room import Room
 from engine.simulation.store import LifeStore
-from engine.simulation.supervisors import Rings, Window, ignore
-from engine.simulation.world import Odds, World
+from engine.simulation.supervisors import Rings, Window
+from engine.simulation.world import Action, Odds, World
 from engine.workflows.ring import events as ring
 from engine.workflows.session import events as session
 
@@ -205,13 +205,21 @@ def _bad_luck(world: World, until_s: float) -> None:
     for kind, every_s in (("crash", 3000), ("jump", 8000), ("disk", 6000)):
         for _ in range(max(1, round(until_s / every_s))):
             at = rng.uniform(120, until_s + 1500)
-            if kind == "crash":
-                world.after(at, world.crash)
-            elif kind == "jump":
-                minutes = dt.timedelta(minutes=rng.uniform(1, 7))
-                world.after(at, lambda by=minutes: world.jump(by))
-            else:
-                world.after(at, lambda for_s=rng.uniform(5, 90): world.fill_disk(for_s))
+            world.after(at, _misfortune(world, kind, rng.random()))
+
+
+def _misfortune(world: World, kind: str, size: float) -> Action:
+    """Return one stroke of bad luck; `size` between 0 and 1 says how bad."""
+
+    async def strike() -> None:
+        if kind == "crash":
+            await world.crash()
+        elif kind == "jump":
+            await world.jump(dt.timedelta(seconds=60 + 360 * size))
+        else:
+            await world.fill_disk(5 + 85 * size)
+
+    return strike
 
 
 async def network_of(world: World) -> Network:
