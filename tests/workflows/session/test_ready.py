@@ -1,0 +1,207 @@
+"""READY: lit only when every fact holds, gone the moment one falls, never good for another injection."""
+
+import datetime as dt
+
+import pytest
+
+from engine.kernel.commands import Actor, Command
+from engine.kernel.machine import Context, Facts
+from engine.workflows.session import commands as c
+from engine.workflows.session import events as e
+from engine.workflows.session import readiness
+from engine.workflows.session.chart import contrast_not_cleared, identity_unconfirmed
+from engine.workflows.session.state import Screening
+from tests.workflows.play import START, SYSTEM, names
+from tests.workflows.session import stories as s
+
+#: What takes each fact of READY away by being reported. The others run out by time: see LAPSES.
+FALLS: tuple[tuple[str, Command, Actor], ...] = (
+    ("contrast_cleared", c.DeferContrast(reason="iv_lost"), s.DOC),
+    ("line_verified", c.ReportLineLost(cause="no_packets"), s.MEDIA),
+    ("line_verified", c.ReportLineDegraded(cause="low_bitrate"), s.MEDIA),
+    ("line_verified", c.ReportOnPhone(cause="no_video"), s.TECH),
+    ("line_verified", c.ReportLineClosed(), s.MEDIA),
+    ("screening_reviewed", c.RecordScreening(screening=Screening(asthma="yes")), s.TECH),
+    ("screening_reviewed", c.RecordAllergies(allergies=(), source="patient"), s.TECH),
+    ("physician_present", c.ReportPhysicianAway(physician_id="md-1", cause="lease_lapsed"), SYSTEM),
+    ("responder_present", c.ReportResponderLeft(), s.NURSE),
+    ("view_confirmed", c.ConfirmView(patient_visible=True, injection_site_visible=False), s.DOC),
+    ("kit_in_date", s.kit(START.date() - dt.timedelta(days=1)), s.NURSE),
+    ("kit_in_date", s.kit(epinephrine_present=False), s.NURSE),
+    ("kit_in_date", s.kit(oxygen_and_aed_checked=False), s.NURSE),
+    ("verdict_allows", c.EvaluateRules(verdict=s.verdict("deny")), SYSTEM),
+    ("verdict_allows", c.EvaluateRules(verdict=s.verdict("needs_attestation")), SYSTEM),
+    (
+        "responder_credentialed",
+        c.CheckInResponder(
+            responder_id="rn-2", evidence=s.evidence(s.NURSE, until=START + dt.timedelta(seconds=1))
+        ),
+        s.NURSE,
+    ),
+)
+
+
+@pytest.mark.hazard("H-02", "H-06", "H-21", "H-23", "H-28")
+@pytest.mark.parametrize(("fact", "command", "who"), FALLS)
+def test_ready_falls_with_each_of_its_facts(fact: str, command: Command, who: Actor) -> None:
+    """The decision that takes a ground away takes READY away: no caller sees one without the other."""
+    play = s.ready()
+    token = play.state.ready.token
+    if fact == "responder_credentialed":
+        play.do(command, who)
+        play.now += dt.timedelta(seconds=2)
+        play.do(c.RecordVitals(systolic_mmhg=120), s.NURSE)
+    else:
+        play.do(command, who)
+
+    assert play.state.ready is None
+    revoked = play.of(e.ReadyRevoked)
+    if not isinstance(command, c.DeferContrast):
+        assert fact in revoked[-1].reasons
+        assert revoked[-1].token == token
+    assert play.refused(c.StartInjection(ready_token=token), s.TECH) in {"READY_ABSENT", "WRONG_PHASE"}
+
+
+def test_all_eleven_facts_are_tried() -> None:
+    """Every fact of READY falls in one of these tests; identity is the one that only a deferral takes back."""
+    tried = {fact for fact, _, _ in FALLS} | {"physician_credentialed", "identity_confirmed"}
+
+    assert tried == set(readiness.NAMES)
+    assert len(readiness.NAMES) == 11
+
+
+def test_a_deferral_takes_identity_and_clearance_back() -> None:
+    """Whoever comes back later is identified, reviewed, seen and cleared again."""
+    play = s.ready()
+    play.do(c.DeferContrast(reason="iv_lost"), s.DOC)
+    state = play.state
+
+    assert not (state.identity_confirmed or state.screening_reviewed or state.view_confirmed or state.cleared)
+    assert state.ready is None
+    assert "ready_expiry" not in play.timers
+
+
+@pytest.mark.hazard("H-06")
+def test_ready_expires_by_its_timer_and_by_itself() -> None:
+    """At its last second it still works, at the next it is refused; the timer records the moment it was due."""
+    play = s.ready()
+    ready = play.state.ready
+    play.now = ready.expires_at - dt.timedelta(microseconds=1)
+    late = s.ready()
+    late.now = ready.expires_at
+    play.do(c.StartInjection(ready_token=ready.token), s.TECH)
+
+    assert "injecting" in play.state.phases
+    assert late.refused(c.StartInjection(ready_token=late.state.ready.token), s.TECH) == "READY_EXPIRED"
+    expired = late.wait(0)
+    assert names(expired) == ["ReadyExpired"]
+    assert late.state.ready is None
+    assert late.refused(c.StartInjection(ready_token=ready.token), s.TECH) == "READY_ABSENT"
+
+
+def test_ready_is_good_for_its_own_word_only() -> None:
+    """Another token, an older token and a token of another session are refused; a used one is gone."""
+    play = s.ready()
+    old = play.state.ready.token
+    play.now += dt.timedelta(seconds=5)
+    play.do(s.grant(), s.TECH)
+    new = play.state.ready.token
+    assert new != old
+    assert play.refused(c.StartInjection(ready_token=old), s.TECH) == "READY_MISMATCH"
+    assert play.refused(c.StartInjection(ready_token=""), s.TECH) == "READY_MISMATCH"
+    play.do(c.StartInjection(ready_token=new), s.TECH)
+
+    assert play.state.ready is None
+    assert play.refused(c.StartInjection(ready_token=new), s.TECH) == "WRONG_PHASE"
+
+
+@pytest.mark.hazard("H-19", "H-22")
+@pytest.mark.parametrize("who", ["physician", "responder", "verdict", "kit"])
+def test_ready_ends_with_the_first_thing_it_rests_on(who: str) -> None:
+    """A licence, a competency, a verdict or a kit that ends within two minutes ends READY that early, to the second."""
+    play = s.at("cleared")
+    soon = play.now + dt.timedelta(seconds=45)
+    if who == "physician":
+        play.do(c.OfferHandOff(to_physician_id="md-2"), s.DOC)
+        play.do(c.AcceptHandOff(evidence=s.evidence(s.OTHER, until=soon)), s.OTHER)
+        play.do(s.SEE, s.OTHER)
+        play.do(s.grant(physician=s.evidence(s.OTHER, until=soon)), s.TECH)
+    elif who == "responder":
+        checked = s.evidence(s.NURSE, until=soon)
+        play.do(c.CheckInResponder(responder_id="rn-1", evidence=checked), s.NURSE)
+        play.do(s.grant(responder=checked), s.TECH)
+    elif who == "verdict":
+        play.do(s.grant(s.verdict(until=soon)), s.TECH)
+    else:
+        play.now = soon.replace(hour=23, minute=59, second=15)
+        soon = play.now + dt.timedelta(seconds=45)
+        play.do(s.kit(play.now.date()), s.NURSE)
+        play.do(s.grant(), s.TECH)
+    ready = play.state.ready
+
+    assert ready.expires_at == soon
+    assert {fact.name for fact in ready.facts} == set(readiness.NAMES)
+    play.now = soon
+    assert play.refused(c.StartInjection(ready_token=ready.token), s.TECH) == "READY_EXPIRED"
+
+
+def test_ready_names_what_is_missing_in_the_rooms_order() -> None:
+    """With nothing prepared every refusing guard is listed, clearance first."""
+    play = s.at("cleared")
+    play.do(c.ReportLineLost(cause="x"), s.MEDIA)
+    assert play.refused(s.grant(), s.TECH) == "LINE_UNVERIFIED"
+    play.do(c.ReportLineVerified(evidence=s.FRAMES), s.MEDIA)
+    play.do(c.ReportPhysicianAway(physician_id="md-1", cause="x"), SYSTEM)
+    assert play.refused(s.grant(), s.TECH) == "PHYSICIAN_ABSENT"
+    play.do(c.AssignPhysician(physician_id="md-1", ring_id="r", evidence=s.evidence(s.DOC)), SYSTEM)
+    play.do(c.ReportResponderLeft(), s.NURSE)
+    assert play.refused(s.grant(), s.TECH) == "RESPONDER_ABSENT"
+    play.do(c.CheckInResponder(responder_id="rn-1", evidence=s.evidence(s.NURSE)), s.NURSE)
+    play.do(s.kit(epinephrine_present=False), s.NURSE)
+    assert play.refused(s.grant(), s.TECH) == "KIT_NOT_READY"
+    play.do(s.kit(), s.NURSE)
+    play.do(c.RecordScreening(screening=Screening()), s.TECH)
+    assert play.refused(s.grant(), s.TECH) == "SCREENING_UNREVIEWED"
+
+
+def test_facts_of_ready_that_the_phase_already_holds_are_asked_all_the_same() -> None:
+    """Clearance and identity stand by phase; their guards still refuse a state in which they do not."""
+    empty = s.MACHINE.initial("ses-1")
+    facts = Facts(state=empty, command=s.grant(), context=Context(now=START, actor=s.TECH))
+    assert contrast_not_cleared(facts)
+    assert identity_unconfirmed(facts)
+    assert readiness.missing(empty, START) == readiness.NAMES
+
+
+@pytest.mark.hazard("H-06")
+@pytest.mark.parametrize(
+    "phase", ["scheduled", "preparing", "requested", "identifying", "reviewing", "cleared"]
+)
+def test_contrast_without_ready_is_kept_and_marked(phase: str) -> None:
+    """Contrast that went in before READY is in the log with what was missing, flagged, and monitored all the same."""
+    play = s.at(phase)
+    play.do(s.dose(), s.TECH)
+    (bypassed,) = play.of(e.InterlockBypassed)
+
+    assert play.state.contrast[0].bypassed
+    assert "bypass" in play.log[-1].flags
+    assert bypassed.missing
+    assert "injecting" in play.state.phases
+    play.do(c.CompleteInjection(), s.TECH)
+    assert "observation" in play.timers
+
+
+def test_contrast_under_ready_is_not_marked() -> None:
+    """The usual way leaves no mark."""
+    play = s.at("monitoring")
+
+    assert play.of(e.InterlockBypassed) == []
+    assert not play.state.contrast[0].bypassed
+
+
+def test_a_bypass_with_ready_lit_but_not_used_says_so() -> None:
+    """READY was there, nobody started the injection under it: that is the thing missing."""
+    play = s.ready()
+    play.do(s.dose(), s.TECH)
+
+    assert play.of(e.InterlockBypassed)[0].missing == ("start_injection",)
