@@ -1,6 +1,7 @@
 """Gathers a session's circumstances and asks the rules. It decides nothing: the rule book does."""
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 from engine.rules.rulebook import Rulebook
 from engine.rules.verdict import Circumstances, Licence, Party, evaluate
@@ -28,8 +29,9 @@ class Rules:
         verdict = evaluate(self.book, self.circumstances(session, directory, physician, responder, now))
         until = now + dt.timedelta(seconds=VALID_S)
         if verdict.facts_until is not None:
-            last = dt.datetime.combine(verdict.facts_until, dt.time(0), dt.UTC) + dt.timedelta(days=1)
-            until = min(until, last)
+            zone = _zone(directory, session.site_id)
+            last = dt.datetime.combine(verdict.facts_until + dt.timedelta(days=1), dt.time(0), zone)
+            until = min(until, last.astimezone(dt.UTC))
         layers = tuple(
             LayerResult(
                 layer=answer.layer,
@@ -62,7 +64,7 @@ class Rules:
         """Return the facts a verdict is made of. Access to imaging records is a credential of kind `records`."""
         phone = session.in_phase("on_phone")
         return Circumstances(
-            on=now.date(),
+            on=now.astimezone(_zone(directory, session.site_id)).date(),
             state=session.site_state,
             site=session.site_id,
             setting=session.setting,
@@ -75,6 +77,12 @@ class Rules:
             records_access=_records_access(directory, physician, session.site_id, now),
             hcpcs=session.order.hcpcs if session.order else "",
         )
+
+
+def _zone(directory: DirectoryState, site_id: str) -> dt.tzinfo:
+    """Return the site's time zone: the date of service is the date where the patient is. UTC when none is known."""
+    site = directory.sites.get(site_id)
+    return ZoneInfo(site.time_zone) if site is not None and site.time_zone else dt.UTC
 
 
 def _party(directory: DirectoryState, evidence: CredentialEvidence, now: dt.datetime) -> Party:

@@ -1,10 +1,13 @@
 """The directory's chart: registered or not; its guards keep references whole."""
 
+from zoneinfo import available_timezones
+
 from statemachine import State, StateChart
 
 from engine.kernel.machine import Facts
 
 SETTINGS = ("office", "idtf", "hopd")
+ZONES = frozenset(available_timezones())
 RUNGS = ("primary", "backup", "bench")
 
 
@@ -21,7 +24,7 @@ class DirectoryChart(StateChart[None]):
         registered = State()
 
         register_organization = unregistered.to(registered)
-        register_site = registered.to(None, unless=["setting_unknown"])
+        register_site = registered.to(None, unless=["setting_unknown", "state_unknown", "time_zone_unknown"])
         register_room = registered.to(None, unless=["site_unknown"])
         register_person = registered.to(None, unless=["site_unknown"])
         appoint_coverage_manager = registered.to(None, unless=["site_unknown", "person_unknown"])
@@ -34,6 +37,17 @@ class DirectoryChart(StateChart[None]):
 def setting_unknown(f: Facts) -> bool:
     """The setting must be office, idtf or hopd."""
     return f.command.setting not in SETTINGS
+
+
+def state_unknown(f: Facts) -> bool:
+    """Write the state as two capital letters, for example CA."""
+    state = f.command.state
+    return not (len(state) == 2 and state.isascii() and state.isalpha() and state.isupper())
+
+
+def time_zone_unknown(f: Facts) -> bool:
+    """Name a time zone of the IANA database; without one it is UTC."""
+    return bool(f.command.time_zone) and f.command.time_zone not in ZONES
 
 
 def site_unknown(f: Facts) -> bool:
@@ -54,4 +68,14 @@ def rung_unknown(f: Facts) -> bool:
     return f.command.rung not in RUNGS
 
 
-GUARDS = {guard.__name__: guard for guard in (setting_unknown, site_unknown, person_unknown, rung_unknown)}
+GUARDS = {
+    guard.__name__: guard
+    for guard in (
+        setting_unknown,
+        state_unknown,
+        time_zone_unknown,
+        site_unknown,
+        person_unknown,
+        rung_unknown,
+    )
+}
