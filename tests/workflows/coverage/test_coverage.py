@@ -1,6 +1,7 @@
 """A window is held by a lease of seconds, debited by a reaction, and never committed twice."""
 
 import datetime as dt
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -133,7 +134,7 @@ def test_a_wish_is_refused_with_its_reason(reason: str, phase: str, command: Com
 
 
 def test_a_window_that_is_over_is_not_held_or_kept_idle() -> None:
-    """After its end it cannot be taken or revived, and an idle one lapses; one with a session goes on until that ends."""
+    """After its end it cannot be taken, revived or kept idle; one with a session goes on until that ends."""
     for phase in ("offered", "lapsed", "held"):
         play = at(phase)
         play.now = START + dt.timedelta(hours=8)
@@ -233,10 +234,8 @@ def test_no_sequence_commits_a_physician_twice(steps: list[tuple[tuple[Command, 
     """In any order: never above the cap, one session in a reaction, none without a lease, state and phase agree."""
     play = held()
     for (command, who), seconds in steps:
-        try:
+        with suppress(Rejected):
             play.do(command, who)
-        except Rejected:
-            pass
         play.wait(seconds)
         state = play.state
         (phase,) = state.phases

@@ -1,0 +1,1 @@
+"""What every machine allows, as tables a physician can read; `python -m tests.workflows.golden` writes them anew."""
