@@ -165,6 +165,31 @@ def a_reaction_holds_one_room(network: Network) -> list[str]:
     return wrong
 
 
+def nobody_injects_under_a_physician_elsewhere(network: Network) -> list[str]:
+    """4: no injection starts under a physician whose window is, at that moment, in another session's reaction."""
+    wrong = []
+    owner: dict[str, str] = {}
+    busy: dict[str, str] = {}
+    holder: dict[Stream, str] = {}
+    log = sorted((r for h in network.histories.values() for r in h), key=lambda r: r.position)
+    for recorded in log:
+        event, session_id = recorded.event, recorded.stream.id
+        if recorded.stream.machine == "coverage":
+            if isinstance(event, coverage.CoverageOffered):
+                holder[recorded.stream] = event.physician_id
+            elif isinstance(event, coverage.ReactionEntered):
+                busy[event.physician_id] = event.session_id
+            if "in_reaction" not in recorded.phases:
+                busy.pop(holder[recorded.stream], None)
+        elif isinstance(event, session.PhysicianAssigned | session.HandOffAccepted):
+            owner[session_id] = event.evidence.person_id
+        elif isinstance(event, session.InjectionStarted):
+            elsewhere = busy.get(owner.get(session_id, ""), session_id)
+            if elsewhere != session_id:
+                wrong.append(f"{recorded.id}: injected while the physician treats {elsewhere}")
+    return wrong
+
+
 def every_alarm_reaches_somebody(network: Network) -> list[str]:
     """5: a reaction names a physician on a live line, or a ring was started for it, and its stream opened."""
     wrong = []
@@ -326,6 +351,7 @@ CHECKERS: tuple[Callable[[Network], list[str]], ...] = (
     every_ring_is_answered_or_rings,
     every_timer_fires_on_time,
     a_reaction_holds_one_room,
+    nobody_injects_under_a_physician_elsewhere,
     commitments_do_not_clash,
     every_alarm_reaches_somebody,
     orders_keep_their_limits,

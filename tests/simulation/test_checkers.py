@@ -136,6 +136,38 @@ def test_a_physician_in_two_rooms_is_found(network: Network) -> None:
     assert checkers.commitments_do_not_clash(replace(network, histories={stream: [*history[: n + 1], *more]}))
 
 
+def test_an_injection_under_a_busy_physician_is_found(network: Network) -> None:
+    """4: the physician's window went into another session's reaction just before the injection started."""
+    start = next(
+        r for h in network.histories.values() for r in h if isinstance(r.event, session.InjectionStarted)
+    )
+    given = [
+        r.event.evidence.person_id
+        for r in network.histories[start.stream]
+        if isinstance(r.event, session.PhysicianAssigned | session.HandOffAccepted)
+        and r.version < start.version
+    ]
+    window, history = next(
+        (stream, list(history))
+        for stream, history in network.histories.items()
+        if isinstance(history[0].event, coverage.CoverageOffered)
+        and history[0].event.physician_id == given[-1]
+        and history[0].position < start.position
+    )
+    entered = replace(
+        history[0],
+        position=start.position,
+        event=coverage.ReactionEntered(physician_id=given[-1], session_id="another", released=()),
+        phases=("in_reaction",),
+    )
+    before = [r for r in history if r.position < start.position]
+    kept = {s: h for s, h in network.histories.items() if s.machine == "session"}
+    found = checkers.nobody_injects_under_a_physician_elsewhere(
+        replace(network, histories={window: [*before, entered], **kept})
+    )
+    assert any(start.id in wrong for wrong in found)
+
+
 def test_a_silent_alarm_is_found(network: Network) -> None:
     """5: nobody alarmed and no ring asked for; and a reaction whose stream never opened."""
     silent = forged(network, session.ReactionReported, event(alerted=""), every=True)
