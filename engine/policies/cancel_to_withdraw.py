@@ -25,6 +25,8 @@ def cancel_to_withdraw(recorded: Recorded, view: View) -> Iterator[Request]:
     event = recorded.event
     reason = ""
     if isinstance(event, PhysicianAssigned | HandOffAccepted):
+        if not view.session(recorded.stream.id).physician_present:
+            return  # they have left since, handled late or again after a crash: a newer ring must go on
         reason = "physician_assigned"
     elif isinstance(event, ENDINGS | LineVerified):
         session = view.session(recorded.stream.id)

@@ -203,7 +203,22 @@ def every_alarm_reaches_somebody(network: Network) -> list[str]:
                 wrong.append(f"{recorded.id}: nobody was alarmed in {stream.id}")
             if not network.histories.get(Stream("reaction", event.reaction_id)):
                 wrong.append(f"{recorded.id}: its reaction was never opened")
+        if history and (left := _left_alone(network, stream, history)):
+            wrong.append(left)
     return wrong
+
+
+def _left_alone(network: Network, stream: Stream, history: Sequence[Recorded]) -> str:
+    """Return what is wrong when a run ends with a patient reacting, no physician there and no ring ringing."""
+    state = network.machines["session"].fold(stream.id, history)
+    if not state.open_reactions or state.physician_present:
+        return ""
+    rings = [
+        network.histories.get(Stream("ring", f"{stream.id}-{n}"), ()) for n in range(1, state.requests + 1)
+    ]
+    if any(one and {"answered", "withdrawn"}.isdisjoint(one[-1].phases) for one in rings):
+        return ""
+    return f"{stream}: a reaction is open, no physician is there and nothing rings"
 
 
 def orders_keep_their_limits(network: Network) -> list[str]:
