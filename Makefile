@@ -61,6 +61,7 @@ bench: setup ## the benchmarks, each beside its peer in the same run
 
 soak: setup ## the long forms of the proofs
 	@ATTEND_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 7200 $(TEST_ARGS)
+	@ATTEND_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/store/test_sqlite.py tests/runtime/test_crash.py
 
 protos: $(STAMP) ## generate the stubs again
 	@$(BIN)/python hatch_build.py

@@ -12,8 +12,11 @@ from engine.workflows.session.commands import ReportLateEntry
 def late_reaction_reopens(recorded: Recorded, view: View) -> Iterator[Request]:
     """What is reported of a reaction after its session was signed reopens the record."""
     event = recorded.event
-    if recorded.stream.machine == "reaction" and view.session(recorded.correlation).in_phase(
-        "signed", "sealed"
-    ):
+    if recorded.stream.machine != "reaction":
+        return
+    session = view.session(recorded.correlation)
+    # Handled again after a crash, an event from before the signature is no late entry: it was signed with the rest.
+    signed = session.attested
+    if session.in_phase("signed", "sealed") and signed is not None and recorded.at > signed.signed_at:
         entry = ReportLateEntry(source=f"reaction:{type(event).__name__}")
         yield ask("late_reaction_reopens", "session", recorded.correlation, entry)
