@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+
 from attend.v1 import media_node_pb2 as pb
 from attend.v1.media_node_pb2_grpc import MediaNodeServiceStub
-
 from engine.kernel.clock import Clock
 from engine.kernel.errors import AttendError, Invalid, PeerError
 from media import wire

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 import grpc
+
 from attend.v1 import media_node_pb2 as pb
 from attend.v1.media_node_pb2_grpc import MediaNodeServiceServicer, add_MediaNodeServiceServicer_to_server
-
 from engine.kernel.errors import AttendError, Overloaded
 from media import wire
 from media.backend import parse_call_id, parse_leg_id, parse_participant

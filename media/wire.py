@@ -6,9 +6,9 @@ Rule: only spelling; both the node and its client use it, so the two cannot drif
 import datetime as dt
 
 import grpc
-from attend.v1 import media_node_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from attend.v1 import media_node_pb2 as pb
 from engine.kernel.errors import AttendError, Forbidden, Invalid, Missing, Overloaded, PeerError, Rejected
 from media.backend import (
     CallId,

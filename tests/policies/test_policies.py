@@ -1,5 +1,6 @@
 """An event here becomes a command there: what one machine believes, the others come to know, and nobody is left out."""
 
+import datetime as dt
 import sys
 
 import pytest
@@ -253,6 +254,7 @@ def test_what_is_reported_of_a_reaction_after_the_seal_reopens_the_record(hall: 
     ):
         hall.do("session", "ses-1", command, who)
     assert "sealed" in hall.state("session", "ses-1").phases
+    hall.now += dt.timedelta(seconds=1)
     hall.do("reaction", "ses-1-r1", r.RecordVitals(systolic_mmhg=90), s.TECH)
 
     assert "closing" in hall.state("session", "ses-1").phases
