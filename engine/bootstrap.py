@@ -218,7 +218,9 @@ def _core(settings: Settings) -> _Core:
     )
     registry = Registry(executor)
     reader = RecordReader(executor.store)
-    executor.enrichers.update(PeopleEnrichers(registry, Rules(load_rulebook()), clock).all())
+    executor.enrichers.update(
+        PeopleEnrichers(registry, Rules(load_rulebook()), clock, demo=settings.demo).all()
+    )
     executor.enrichers.update(RecordEnrichers(reader, keys.seal, clock).all())
     return _Core(
         keys=keys,

@@ -71,6 +71,7 @@ STORY: dict[str, tuple[str, Said]] = {
     "ContrastGiven": ("bold", lambda e: f"{e['agent']} {e['volume_ml']} mL {e['route']}"),
     "InterlockBypassed": ("bold red", lambda e: "contrast without READY: recorded as a bypassed interlock"),
     "ReactionReported": ("bold red", lambda e: "REACTION"),
+    "ReactionAlarmRepeated": ("bold red", lambda e: "REACTION again, in the one that is open"),
     "SeveritySuggested": ("yellow", _suggested),
     "ReactionGraded": ("bold red", lambda e: f"the physician grades it {e['severity']}: {e['presentation']}"),
     "ProtocolResolved": ("white", lambda e: f"{len(e['steps'])} steps from {e['pack_id']}"),

@@ -11,6 +11,8 @@ from engine.kernel.commands import Command, Request
 from engine.people.evidence import physician_evidence, responder_evidence
 from engine.people.registry import Registry
 from engine.people.verdict import Rules
+from engine.reactions import commands as reaction
+from engine.reactions.state import ReactionState
 from engine.runtime.executor import Enricher
 from engine.workflows.coverage import commands as coverage
 from engine.workflows.coverage.state import CoverageState, RoomRef
@@ -24,10 +26,11 @@ from engine.workflows.session.state import CredentialEvidence, SessionState
 class PeopleEnrichers:
     """The enrichers that look at people."""
 
-    def __init__(self, registry: Registry, rules: Rules, clock: Clock) -> None:
+    def __init__(self, registry: Registry, rules: Rules, clock: Clock, *, demo: bool = False) -> None:
         self._registry = registry
         self._rules = rules
         self._clock = clock
+        self._demo = demo
 
     def all(self) -> Mapping[type[Command], Enricher]:
         """Return the enricher of each command that needs one."""
@@ -41,12 +44,15 @@ class PeopleEnrichers:
             ring.StartRing: self.ladder,
             ring.AnswerRing: self.answer,
             coverage.HoldCoverage: self.window,
+            reaction.GradeReaction: self.directing,
+            reaction.OrderStep: self.directing,
+            reaction.DisposeReaction: self.directing,
         }
 
     async def site(self, state: SessionState, command: session.ScheduleSession, request: Request) -> Command:
-        """Fill state and setting from the site. Raises Invalid for an unknown site."""
+        """Fill state and setting from the site; a demo server makes demo sessions. Raises Invalid("site_id", …)."""
         site = await self._registry.site(command.organization_id, command.site_id)
-        return replace(command, site_state=site.state, setting=site.setting)
+        return replace(command, site_state=site.state, setting=site.setting, demo=command.demo or self._demo)
 
     async def responder(
         self, state: SessionState, command: session.CheckInResponder, request: Request
@@ -144,6 +150,19 @@ class PeopleEnrichers:
             found = physician_evidence(directory, state.physician_id, site.state if site else "", now)
             problems.extend(found.problems)
         return replace(command, problems=tuple(dict.fromkeys(problems)))
+
+    async def directing(
+        self,
+        state: ReactionState,
+        command: reaction.GradeReaction | reaction.OrderStep | reaction.DisposeReaction,
+        request: Request,
+    ) -> Command:
+        """Fill what stands against the one who directs treatment: their licence in the site's state."""
+        directory = await self._registry.directory(state.organization_id)
+        site = directory.sites.get(state.site_id)
+        person = request.actor.person_id
+        found = physician_evidence(directory, person, site.state if site else "", self._clock.now())
+        return replace(command, problems=found.problems)
 
     async def _physician(self, state: SessionState, person_id: str) -> CredentialEvidence:
         directory = await self._registry.directory(state.organization_id)

@@ -45,57 +45,101 @@ class ReactionChart(StateChart[None]):
             open_reaction = unopened.to(suspected)
             grade_reaction = (
                 suspected.to(
-                    graded.mild, cond=["to_mild"], unless=["not_a_physician", "presentation_unknown"]
+                    graded.mild,
+                    cond=["to_mild"],
+                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
                 )
                 | suspected.to(
-                    graded.moderate, cond=["to_moderate"], unless=["not_a_physician", "presentation_unknown"]
+                    graded.moderate,
+                    cond=["to_moderate"],
+                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
                 )
                 | suspected.to(
-                    graded.severe, cond=["to_severe"], unless=["not_a_physician", "presentation_unknown"]
+                    graded.severe,
+                    cond=["to_severe"],
+                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
                 )
                 | graded.to(
                     graded.mild,
                     cond=["to_mild"],
-                    unless=["not_a_physician", "presentation_unknown", "de_escalation_unexplained"],
+                    unless=[
+                        "not_a_physician",
+                        "physician_unlicensed",
+                        "presentation_unknown",
+                        "de_escalation_unexplained",
+                    ],
                 )
                 | graded.to(
                     graded.moderate,
                     cond=["to_moderate"],
-                    unless=["not_a_physician", "presentation_unknown", "de_escalation_unexplained"],
+                    unless=[
+                        "not_a_physician",
+                        "physician_unlicensed",
+                        "presentation_unknown",
+                        "de_escalation_unexplained",
+                    ],
                 )
                 | graded.to(
-                    graded.severe, cond=["to_severe"], unless=["not_a_physician", "presentation_unknown"]
+                    graded.severe,
+                    cond=["to_severe"],
+                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
                 )
                 | improving.to(
                     graded.mild,
                     cond=["to_mild"],
-                    unless=["not_a_physician", "presentation_unknown", "de_escalation_unexplained"],
+                    unless=[
+                        "not_a_physician",
+                        "physician_unlicensed",
+                        "presentation_unknown",
+                        "de_escalation_unexplained",
+                    ],
                 )
                 | improving.to(
                     graded.moderate,
                     cond=["to_moderate"],
-                    unless=["not_a_physician", "presentation_unknown", "de_escalation_unexplained"],
+                    unless=[
+                        "not_a_physician",
+                        "physician_unlicensed",
+                        "presentation_unknown",
+                        "de_escalation_unexplained",
+                    ],
                 )
                 | improving.to(
-                    graded.severe, cond=["to_severe"], unless=["not_a_physician", "presentation_unknown"]
+                    graded.severe,
+                    cond=["to_severe"],
+                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
                 )
                 | resolved.to(
-                    graded.mild, cond=["to_mild"], unless=["not_a_physician", "presentation_unknown"]
+                    graded.mild,
+                    cond=["to_mild"],
+                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
                 )
                 | resolved.to(
-                    graded.moderate, cond=["to_moderate"], unless=["not_a_physician", "presentation_unknown"]
+                    graded.moderate,
+                    cond=["to_moderate"],
+                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
                 )
                 | resolved.to(
-                    graded.severe, cond=["to_severe"], unless=["not_a_physician", "presentation_unknown"]
+                    graded.severe,
+                    cond=["to_severe"],
+                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
                 )
             )
             report_improving = graded.to(improving)
             report_resolved = suspected.to(resolved) | graded.to(resolved) | improving.to(resolved)
             dispose_reaction = (
-                suspected.to(disposed, unless=["not_a_physician", "disposition_too_light"])
-                | graded.to(disposed, unless=["not_a_physician", "disposition_too_light"])
-                | improving.to(disposed, unless=["not_a_physician", "disposition_too_light"])
-                | resolved.to(disposed, unless=["not_a_physician", "disposition_too_light"])
+                suspected.to(
+                    disposed, unless=["not_a_physician", "physician_unlicensed", "disposition_too_light"]
+                )
+                | graded.to(
+                    disposed, unless=["not_a_physician", "physician_unlicensed", "disposition_too_light"]
+                )
+                | improving.to(
+                    disposed, unless=["not_a_physician", "physician_unlicensed", "disposition_too_light"]
+                )
+                | resolved.to(
+                    disposed, unless=["not_a_physician", "physician_unlicensed", "disposition_too_light"]
+                )
             )
             document_reaction = disposed.to(documented)
             order_step = (
@@ -103,6 +147,7 @@ class ReactionChart(StateChart[None]):
                     None,
                     unless=[
                         "not_a_physician",
+                        "physician_unlicensed",
                         "step_unknown",
                         "step_not_orderable",
                         "dose_row_unknown",
@@ -113,12 +158,15 @@ class ReactionChart(StateChart[None]):
                         "repeat_too_soon",
                         "too_many_times",
                         "dose_row_gone",
+                        "dose_not_positive",
+                        "order_open",
                     ],
                 )
                 | improving.to(
                     None,
                     unless=[
                         "not_a_physician",
+                        "physician_unlicensed",
                         "step_unknown",
                         "step_not_orderable",
                         "dose_row_unknown",
@@ -129,12 +177,15 @@ class ReactionChart(StateChart[None]):
                         "repeat_too_soon",
                         "too_many_times",
                         "dose_row_gone",
+                        "dose_not_positive",
+                        "order_open",
                     ],
                 )
                 | resolved.to(
                     None,
                     unless=[
                         "not_a_physician",
+                        "physician_unlicensed",
                         "step_unknown",
                         "step_not_orderable",
                         "dose_row_unknown",
@@ -145,6 +196,8 @@ class ReactionChart(StateChart[None]):
                         "repeat_too_soon",
                         "too_many_times",
                         "dose_row_gone",
+                        "dose_not_positive",
+                        "order_open",
                     ],
                 )
             )
@@ -196,6 +249,11 @@ def to_severe(f: Facts) -> bool:
 def not_a_physician(f: Facts) -> bool:
     """A physician sets the grade, orders drugs and decides where the patient goes."""
     return f.context.actor.role != "physician"
+
+
+def physician_unlicensed(f: Facts) -> bool:
+    """You hold no valid licence for this site's state; a licensed physician must direct treatment."""
+    return bool(f.command.problems)
 
 
 def presentation_unknown(f: Facts) -> bool:
@@ -277,6 +335,16 @@ def too_many_times(f: Facts) -> bool:
     return "TOO_MANY_TIMES" in _problems(f) and not f.command.override_reason.strip()
 
 
+def dose_not_positive(f: Facts) -> bool:
+    """A dose is more than 0 mg; decide against the step instead."""
+    return f.command.dose_mg is not None and f.command.dose_mg <= 0
+
+
+def order_open(f: Facts) -> bool:
+    """An order of this step is open: it must not be given twice; give a reason to replace it."""
+    return _is_open(f) and not f.command.override_reason.strip()
+
+
 def dose_row_gone(f: Facts) -> bool:
     """The pack in force no longer has this row; grade again to see the present protocol."""
     return "DOSE_ROW_GONE" in _problems(f)
@@ -321,7 +389,15 @@ def _problems(f: Facts) -> tuple[str, ...]:
 
 def overrides(f: Facts) -> tuple[str, ...]:
     """Return the guards that an order with a reason goes past, for its event."""
-    return _problems(f) if f.command.override_reason.strip() else ()
+    if not f.command.override_reason.strip():
+        return ()
+    return (*_problems(f), "ORDER_OPEN") if _is_open(f) else _problems(f)
+
+
+def _is_open(f: Facts) -> bool:
+    """Return whether an earlier order of a drug of this step was neither given nor decided against."""
+    step = _step(f)
+    return step is not None and step.order is not None and bool({"ordered", "read_back"} & set(step.phases))
 
 
 GUARDS = {
@@ -331,6 +407,7 @@ GUARDS = {
         to_moderate,
         to_severe,
         not_a_physician,
+        physician_unlicensed,
         presentation_unknown,
         de_escalation_unexplained,
         disposition_too_light,
@@ -346,6 +423,8 @@ GUARDS = {
         repeat_too_soon,
         too_many_times,
         dose_row_gone,
+        dose_not_positive,
+        order_open,
         read_back_mismatch,
     )
 }

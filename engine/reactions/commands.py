@@ -1,4 +1,7 @@
-"""The reaction's verbs: the physician orders, the room reads back and does; what happened is never refused."""
+"""The reaction's verbs: the physician orders, the room reads back and does; what happened is never refused.
+
+`problems` is filled by the engine: what stands against the licence of the one who directs, as found just before.
+"""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -68,6 +71,7 @@ class GradeReaction(Command):
     severity: Severity
     presentation: str
     reason: str = ""
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ class OrderStep(Command):
     row_id: str = ""
     dose_mg: Decimal | None = None
     override_reason: str = ""
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +158,7 @@ class DisposeReaction(Command):
 
     disposition: Disposition
     reason: str = ""
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

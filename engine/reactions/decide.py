@@ -13,7 +13,7 @@ from engine.reactions.chart import overrides
 from engine.reactions.evolve import evolve
 from engine.reactions.pack import Pack
 from engine.reactions.react import REPEAT
-from engine.reactions.state import Medication, ReactionState, Vitals
+from engine.reactions.state import Medication, OrderedDose, ReactionState, Vitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +144,15 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
     yield e.MedicationGiven(
         medication=medication, beyond=protocol.beyond(x.objectives.pack, medication, s, x.now)
     )
-    if step is not None:
+    if step is not None and _as_ordered(step.order, medication):
         yield e.StepDone(step_id=m.step_id, order_number=step.orders)
+
+
+def _as_ordered(order: OrderedDose | None, given: Medication) -> bool:
+    """Return whether what went in is what the step asked for; a dose that differs is kept, and the step stays open."""
+    if order is None:
+        return True
+    return (order.drug, order.route, order.dose_mg) == (given.drug, given.route, given.dose_mg)
 
 
 def _timer(s: ReactionState, m: TimerFired, x: Context) -> Iterator[Event]:

@@ -63,6 +63,9 @@ FILLED: Mapping[str, frozenset[str]] = {
     "GrantReady": frozenset({"verdict", "physician", "responder"}),
     "ConfirmRecord": frozenset({"record_hash", "missing"}),
     "AnswerRing": frozenset({"evidence"}),
+    "GradeReaction": frozenset({"problems"}),
+    "OrderStep": frozenset({"problems"}),
+    "DisposeReaction": frozenset({"problems"}),
     "HoldCoverage": frozenset({"problems"}),
     "AttestRecord": frozenset({"record_hash", "missing"}),
 }

@@ -12,11 +12,13 @@ from typing import Any
 
 import uvicorn
 from connectrpc.code import Code
-from connectrpc.compat import google_protobuf_codecs
+from connectrpc.codec import Codec
+from connectrpc.compat import google_protobuf_binary_codec, google_protobuf_json_codec
 from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
+from google.protobuf.json_format import ParseError
 from google.protobuf.message import Message
 from protobuf.wkt import Any as AnyMessage
 from starlette.applications import Starlette
@@ -31,6 +33,32 @@ from engine.services.server import MAX_MESSAGE_BYTES, PortTaken, Tls, check_bind
 from engine.services.status import StatusBoard, page
 
 
+class StrictJson(Codec[Any, Any]):
+    """JSON in which a field or word that the contract does not have is an error: a mistyped fact is never taken empty.
+
+    The answer names the request, never what was sent.
+    """
+
+    def __init__(self) -> None:
+        self._json: Codec[Any, Any] = google_protobuf_json_codec(ignore_unknown_fields=False)
+
+    def name(self) -> str:
+        """Return the name in the content type."""
+        return "json"
+
+    def encode(self, message: Any) -> bytes:
+        """Write an answer."""
+        return self._json.encode(message)
+
+    def decode(self, data: bytes | bytearray, message_class: type[Any]) -> Any:
+        """Read a request. Raises ConnectError INVALID_ARGUMENT when the body does not fit it."""
+        try:
+            return self._json.decode(data, message_class)
+        except ParseError:
+            words = f"the JSON does not fit {message_class.DESCRIPTOR.name}: check its field names, types and words"
+            raise ConnectError(Code.INVALID_ARGUMENT, words) from None
+
+
 class _Service(ConnectASGIApplication[Pipeline]):
     """One service of the contract as a Connect application."""
 
@@ -40,7 +68,7 @@ class _Service(ConnectASGIApplication[Pipeline]):
             service=pipeline,
             endpoints=lambda service: {rpc.name: _endpoint(service, rpc) for rpc in rpcs},
             read_max_bytes=MAX_MESSAGE_BYTES,
-            codecs=google_protobuf_codecs(),
+            codecs=[google_protobuf_binary_codec(), StrictJson()],
         )
 
     @property

@@ -94,13 +94,12 @@ def test_a_reaction_takes_the_physician_from_every_other_room(hall: Hall) -> Non
 
 @pytest.mark.hazard("H-03")
 def test_the_debit_lasts_until_the_last_reaction_is_disposed_of(hall: Hall) -> None:
-    """Two reactions in one session: the first one's end does not make the physician available."""
+    """A second press joins the reaction that is open: one account of doses, one debit, one end."""
     up_to(hall, "monitoring")
     hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
     hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
-    dispose(hall, "ses-1-r1")
     assert hall.state("coverage", "cov-md-1").phases == ("in_reaction",)
-    dispose(hall, "ses-1-r2")
+    dispose(hall, "ses-1-r1")
     assert hall.state("coverage", "cov-md-1").phases == ("engaged",)
     assert hall.state("session", "ses-1").open_reactions == frozenset()
 

@@ -283,3 +283,47 @@ def test_a_reaction_keeps_the_pack_it_started_with_by_hash() -> None:
 
     assert play.of(e.ReactionOpened)[0].pack_hash == pack().hash
     assert play.of(e.ProtocolResolved)[0].pack_hash == pack().hash
+
+
+def test_an_open_order_is_replaced_only_with_a_reason() -> None:
+    """A room that heard two orders might give both: the second one needs words, which are kept."""
+    play = graded()
+    play.do(order(play), PHYSICIAN)
+
+    assert play.refused(order(play), PHYSICIAN) == "ORDER_OPEN"
+    play.do(order(play, override_reason="said again, the first was not heard"), PHYSICIAN)
+    assert play.of(e.StepOrdered)[-1].overrides == ("ORDER_OPEN",)
+
+
+@pytest.mark.parametrize("mg", ["0", "-0.1"])
+def test_nothing_is_not_a_dose(mg: str) -> None:
+    """An order of no drug is refused even with a reason."""
+    nothing = order(graded(), dose_mg=Decimal(mg), override_reason="x")
+
+    assert graded().refused(nothing, PHYSICIAN) == "DOSE_NOT_POSITIVE"
+
+
+@pytest.mark.hazard("H-05")
+def test_a_dose_that_is_not_the_ordered_one_leaves_the_step_open() -> None:
+    """What went in is kept and flagged; the order is not done by it."""
+    play = graded()
+    play.do(order(play), PHYSICIAN)
+    step_id, _ = offer(play, "epinephrine", "IM")
+    given = c.RecordMedicationGiven(step_id=step_id, drug="epinephrine", route="IV", dose_mg=Decimal(300))
+
+    assert names(play.do(given, RESPONDER)) == ["MedicationGiven"]
+    assert play.of(e.MedicationGiven)[0].beyond
+    assert "ordered" in play.state.steps[step_id].phases
+    assert names(give(play)) == ["MedicationGiven", "StepDone"]  # type: ignore[arg-type]  # events
+
+
+def test_a_physician_without_a_licence_here_directs_nothing() -> None:
+    """What the engine found against the licence refuses grade, order and disposition."""
+    found = ("LICENCE_MISSING_IN_STATE",)
+    grade = c.GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis", problems=found)
+
+    assert opened().refused(grade, PHYSICIAN) == "PHYSICIAN_UNLICENSED"
+    play = graded()
+    assert play.refused(order(play, problems=found), PHYSICIAN) == "PHYSICIAN_UNLICENSED"
+    going = c.DisposeReaction(disposition=Disposition.ADMITTED, problems=found)
+    assert play.refused(going, PHYSICIAN) == "PHYSICIAN_UNLICENSED"

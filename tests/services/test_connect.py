@@ -178,3 +178,20 @@ async def test_a_demo_may_advance_its_clock() -> None:
     assert back.json()["code"] == "invalid_argument"
     assert denied.json()["code"] == "permission_denied"
     assert "DEMO" in page.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sessionId": "ses-1", "unknownField": SECRET},
+        {"sessionId": "ses-1", "includeIdentity": SECRET},
+    ],
+    ids=["unknown field", "wrong type"],
+)
+async def test_a_mistyped_body_is_refused_and_not_repeated(home: House, body: dict[str, str]) -> None:
+    """A field the contract does not have is an error and not an empty request; the answer repeats nothing."""
+    answer = await post(home, "SessionService/GetSession", body, "physician")
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "invalid_argument"
+    assert SECRET not in answer.text

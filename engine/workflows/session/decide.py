@@ -140,6 +140,12 @@ def _complete_monitoring(s: SessionState, m: c.CompleteMonitoring, x: Context) -
 def _reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[Event]:
     reachable = s.physician is not None and s.physician_present and s.in_phase("verified", "degraded")
     alerted = s.physician.person_id if s.physician is not None and reachable else ""
+    if s.open_reactions:
+        joined = next(name for name in reversed(s.reactions) if name in s.open_reactions)
+        yield e.ReactionAlarmRepeated(reaction_id=joined, alerted=alerted)
+        if not alerted:
+            yield _request(s, "reaction")
+        return
     yield e.ReactionReported(
         reaction_id=f"{s.session_id}-r{len(s.reactions) + 1}",
         onset_at=m.onset_at or x.now,

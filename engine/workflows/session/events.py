@@ -315,6 +315,14 @@ class ReactionReported(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionAlarmRepeated(Event):
+    """REACTION was pressed again while one is open: it joins that one, so that its doses stay in one account."""
+
+    reaction_id: str
+    alerted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReactionClosed(Event):
     """A reaction was disposed of."""
 
