@@ -382,3 +382,18 @@ class _OneWindow(View):
 
     def coverage_of(self, physician_id: str) -> str:
         return "cov-1" if physician_id == "physician-1" else ""
+
+
+@pytest.mark.hazard("H-11")
+def test_a_birth_date_after_the_exam_is_refused() -> None:
+    """Age decides between adult and child doses, so an age that cannot be is stopped where it comes in."""
+    wrong = PatientIdentity(
+        mrn="DEMO1",
+        authority="DEMO",
+        family="DEMO",
+        given="PERSON",
+        birth_date=dt.date(2099, 1, 1),
+        sex="female",
+    )
+
+    assert scheduled().refused(session.AmendPatient(identity=wrong)) == "BIRTH_DATE_AFTER_EXAM"

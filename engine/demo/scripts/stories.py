@@ -23,6 +23,8 @@ from engine.demo.scripts.treating import (
     wrong_read_back,
 )
 
+FLUID = "0.9 % saline or lactated Ringer's"
+
 UNEVENTFUL = Script(
     name="uneventful",
     summary="an injection under supervision and half an hour of observation, nothing happens",
@@ -109,6 +111,7 @@ SEVERE = Script(
         Do("ReactionService.ReadBackStep", lambda seen: seen.read_back()),
         Do("ReactionService.RecordMedicationGiven", lambda seen: seen.given()),
         Do("ReactionService.RecordEmergencyCalled", {"service": "911"}),
+        *read_back_and_give(),
         Advance(5 * 60),
         Await("RepeatDue"),
         Do(
@@ -134,6 +137,7 @@ SEVERE = Script(
             lambda seen: seen.offer("epinephrine", "IM"),
             refused="REPEAT_TOO_SOON",
         ),
+        *order(FLUID, "IV"),
         Await("RepeatDue"),
         Await("VitalsRecorded"),
         *order("epinephrine", "IM"),

@@ -40,11 +40,14 @@ class SessionChart(StateChart[None]):
             cancelled = State()
 
             schedule_session = unscheduled.to(
-                scheduled, unless=["order_modality_unknown", "mode_unsupported"]
+                scheduled, unless=["order_modality_unknown", "mode_unsupported", "birth_date_after_exam"]
             )
             amend_order = scheduled.to(None)
             amend_patient = (
-                scheduled.to(None) | preparing.to(None) | requested.to(None) | identifying.to(None)
+                scheduled.to(None, unless=["birth_date_after_exam"])
+                | preparing.to(None, unless=["birth_date_after_exam"])
+                | requested.to(None, unless=["birth_date_after_exam"])
+                | identifying.to(None, unless=["birth_date_after_exam"])
             )
             cancel_session = (
                 scheduled.to(cancelled)
@@ -245,6 +248,12 @@ class SessionChart(StateChart[None]):
 def order_modality_unknown(f: Facts) -> bool:
     """The order names no modality; correct the procedure code map and replay the message."""
     return not f.command.order.modality
+
+
+def birth_date_after_exam(f: Facts) -> bool:
+    """The birth date is after the exam; correct it at its source."""
+    planned = getattr(f.command, "planned_at", None) or f.state.planned_at or f.context.now
+    return bool(f.command.identity.birth_date > planned.date())
 
 
 def mode_unsupported(f: Facts) -> bool:
@@ -467,6 +476,7 @@ GUARDS = {
     for guard in (
         order_modality_unknown,
         mode_unsupported,
+        birth_date_after_exam,
         contrast_was_given,
         screening_missing,
         responder_not_qualified,

@@ -105,6 +105,12 @@ REFUSALS: tuple[tuple[str, str, Command, Actor], ...] = (
     ("ORDER_MODALITY_UNKNOWN", "", s.schedule(order=replace(s.ORDER, modality="")), s.TECH),
     ("MODE_UNSUPPORTED", "", s.schedule(mode="B"), s.TECH),
     (
+        "BIRTH_DATE_AFTER_EXAM",
+        "",
+        s.schedule(identity=replace(s.IDENTITY, birth_date=dt.date(2099, 1, 1))),
+        s.TECH,
+    ),
+    (
         "RESPONDER_NOT_QUALIFIED",
         "preparing",
         c.CheckInResponder(responder_id="rn-1", evidence=s.evidence(s.NURSE, "COMPETENCY_EXPIRED")),
