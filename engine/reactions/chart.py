@@ -15,6 +15,24 @@ from engine.reactions.step_chart import STEPPER
 LIGHT = (Disposition.DISCHARGED_HOME, Disposition.RETURNED_TO_WARD)
 
 
+ORDERING = [
+    "not_a_physician",
+    "physician_unlicensed",
+    "step_unknown",
+    "step_not_orderable",
+    "dose_row_unknown",
+    "weight_missing",
+    "dose_undecided",
+    "dose_over_cap",
+    "cumulative_exceeded",
+    "repeat_too_soon",
+    "too_many_times",
+    "dose_row_gone",
+    "dose_not_positive",
+    "order_open",
+]
+
+
 class ReactionChart(StateChart[None]):
     """One reaction (DESIGN section 4)."""
 
@@ -143,63 +161,9 @@ class ReactionChart(StateChart[None]):
             )
             document_reaction = disposed.to(documented)
             order_step = (
-                graded.to(
-                    None,
-                    unless=[
-                        "not_a_physician",
-                        "physician_unlicensed",
-                        "step_unknown",
-                        "step_not_orderable",
-                        "dose_row_unknown",
-                        "weight_missing",
-                        "dose_undecided",
-                        "dose_over_cap",
-                        "cumulative_exceeded",
-                        "repeat_too_soon",
-                        "too_many_times",
-                        "dose_row_gone",
-                        "dose_not_positive",
-                        "order_open",
-                    ],
-                )
-                | improving.to(
-                    None,
-                    unless=[
-                        "not_a_physician",
-                        "physician_unlicensed",
-                        "step_unknown",
-                        "step_not_orderable",
-                        "dose_row_unknown",
-                        "weight_missing",
-                        "dose_undecided",
-                        "dose_over_cap",
-                        "cumulative_exceeded",
-                        "repeat_too_soon",
-                        "too_many_times",
-                        "dose_row_gone",
-                        "dose_not_positive",
-                        "order_open",
-                    ],
-                )
-                | resolved.to(
-                    None,
-                    unless=[
-                        "not_a_physician",
-                        "physician_unlicensed",
-                        "step_unknown",
-                        "step_not_orderable",
-                        "dose_row_unknown",
-                        "weight_missing",
-                        "dose_undecided",
-                        "dose_over_cap",
-                        "cumulative_exceeded",
-                        "repeat_too_soon",
-                        "too_many_times",
-                        "dose_row_gone",
-                        "dose_not_positive",
-                        "order_open",
-                    ],
-                )
+                graded.to(None, unless=ORDERING)
+                | improving.to(None, unless=ORDERING)
+                | resolved.to(None, unless=ORDERING)
             )
             read_back_step = (
                 graded.to(None, unless=["step_unknown", "step_not_ordered", "read_back_mismatch"])

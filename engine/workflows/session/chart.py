@@ -11,6 +11,9 @@ from engine.workflows.session import readiness
 from engine.workflows.session.state import CredentialEvidence
 
 
+RESPONDING = ["responder_not_qualified", "responder_is_technologist"]
+
+
 class SessionChart(StateChart[None]):
     """Care, line and reaction of one supervised exam (DESIGN section 4)."""
 
@@ -60,13 +63,13 @@ class SessionChart(StateChart[None]):
             )
             start_preparation = scheduled.to(preparing) | deferred.to(preparing)
             check_in_responder = (
-                preparing.to(None, unless=["responder_not_qualified", "responder_is_technologist"])
-                | requested.to(None, unless=["responder_not_qualified", "responder_is_technologist"])
-                | identifying.to(None, unless=["responder_not_qualified", "responder_is_technologist"])
-                | reviewing.to(None, unless=["responder_not_qualified", "responder_is_technologist"])
-                | cleared.to(None, unless=["responder_not_qualified", "responder_is_technologist"])
-                | injecting.to(None, unless=["responder_not_qualified", "responder_is_technologist"])
-                | monitoring.to(None, unless=["responder_not_qualified", "responder_is_technologist"])
+                preparing.to(None, unless=RESPONDING)
+                | requested.to(None, unless=RESPONDING)
+                | identifying.to(None, unless=RESPONDING)
+                | reviewing.to(None, unless=RESPONDING)
+                | cleared.to(None, unless=RESPONDING)
+                | injecting.to(None, unless=RESPONDING)
+                | monitoring.to(None, unless=RESPONDING)
             )
             request_supervision = preparing.to(requested, unless=["screening_missing"]) | deferred.to(
                 requested, unless=["screening_missing"]
