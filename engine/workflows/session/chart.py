@@ -10,7 +10,6 @@ from engine.kernel.machine import Facts
 from engine.workflows.session import readiness
 from engine.workflows.session.state import CredentialEvidence
 
-
 RESPONDING = ["responder_not_qualified", "responder_is_technologist"]
 
 
