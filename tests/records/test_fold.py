@@ -23,6 +23,7 @@ _NOT_OF_THE_RECORD = {
     "LineOnPhone": "an interval of the line, taken from the phase",
     "LineClosed": "an interval of the line, taken from the phase",
     "ObservationElapsed": "the end of monitoring says more",
+    "ReactionAlarmRepeated": "on the timeline; the reaction it joined is in the record",
     "ReactionClosed": "the reaction's own disposition says more",
     "ReactionImproving": "on the timeline",
     "RepeatDue": "a reminder, not an act",
