@@ -13,6 +13,7 @@ class Limits:
     commands_in_flight: int = 1024
     commit_queue: int = 2048
     commit_batch: int = 256
+    commit_patience: int = 10
     cached_streams: int = 4096
     conflict_retries: int = 3
     tail_events: int = 4096
