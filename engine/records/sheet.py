@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.records.strip import moment, strip
-from engine.records.timeline import dose_text, signs_text, step_name, timeline, words
+from engine.records.timeline import dose_text, signs_text, spaced, step_name, timeline, words
 
 _VERDICTS = {
     "allow": "allowed",
@@ -343,7 +343,20 @@ def _exceptions(s: _Sheet) -> list[str]:
         f"{s.clock(x['at'])} Late entry by {x['by']} ({words(x['source'])}), revision {x['revision']}"
         for x in s.of("exceptions.late_entries") or []
     ]
-    return bypasses + overrides + beyond + late
+    return bypasses + overrides + beyond + late + _unexpected(s)
+
+
+def _unexpected(s: _Sheet) -> list[str]:
+    """Say once what was odd about a report; a bypass and a late entry have lines of their own."""
+    reports: dict[tuple[str, tuple[str, ...]], str] = {}
+    for x in s.of("exceptions.unexpected") or []:
+        odd = tuple(flag for flag in x["flags"] if flag not in ("bypass", "late"))
+        if odd:
+            reports.setdefault((x["at"], odd), x["type"])
+    return [
+        f"{s.clock(at)} {spaced(kind)}, unexpected: {', '.join(map(words, odd))}"
+        for (at, odd), kind in reports.items()
+    ]
 
 
 def _signatures(s: _Sheet) -> list[list[str]]:

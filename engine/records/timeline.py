@@ -3,6 +3,7 @@
 Rule: sentences are made from what the file says and nothing else; single pages and repeats of a proof are left out.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,11 @@ class Moment:
 def words(code: str) -> str:
     """Return a code as words: `no_packets_from_physician` → `no packets from physician`."""
     return code.replace("_", " ").replace(":", ": ")
+
+
+def spaced(name: str) -> str:
+    """Return a name of events as words: `ContrastGiven` → `Contrast given`."""
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda found: f" {found.group(1).lower()}", name)
 
 
 def dose_text(dose: Mapping[str, Any] | None) -> str:

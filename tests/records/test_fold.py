@@ -1,14 +1,16 @@
 """What a session's events lead to in the record, field by field."""
 
 import dataclasses
+import datetime as dt
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 
 from engine.kernel.commands import TimerFired
 from engine.records.book import body_hash
-from engine.records.document import EVENT_TYPES, codec, commitments, folded
+from engine.records.document import EVENT_TYPES, codec, commitments, folded, render
 from engine.records.fold import CHANGES, fold
 from engine.records.sheet import sheet
 from engine.records.slots import SLOTS
@@ -141,6 +143,20 @@ def test_a_bypassed_interlock_is_never_hidden() -> None:
     assert record.value("contrast.volume_ml") == "80"
     assert "line_verified" in record.value("exceptions.bypasses")[0]["missing"]
     assert "bypass" in record.value("exceptions.unexpected")[0]["flags"]
+
+
+def test_a_time_that_cannot_be_stands_among_the_exceptions() -> None:
+    """Contrast told for tomorrow is marked in the record, on its sheet and in the timeline."""
+    driver = stories.to_injected()
+    tomorrow = driver.now + dt.timedelta(days=1)
+    driver.do(stories.TECHNOLOGIST, replace(stories.contrast(driver), given_at=tomorrow))
+    record = driver.record
+
+    assert record.value("exceptions.unexpected")[-1]["flags"] == ["given_in_future"]
+    shown = sheet(json.loads(render(driver.history, record)))
+    [line] = shown["exceptions"]
+    assert line.endswith("Contrast given, unexpected: given in future")
+    assert "[given in future]" in str(shown["timeline"][-1])
 
 
 def test_a_hand_off_keeps_both_physicians() -> None:

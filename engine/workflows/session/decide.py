@@ -371,8 +371,17 @@ def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
     flags = []
     if s.in_phase("signed", "sealed") and type(m).fact:
         flags.append("late")
-    if isinstance(m, c.RecordContrastGiven) and s.injection_started_at is None:
-        flags.append("bypass")
-    if isinstance(m, c.RecordContrastGiven) and s.in_phase("closing", "cancelled", "declined"):
-        flags.append("out_of_phase")
+    if isinstance(m, c.RecordContrastGiven):
+        flags.extend(_odd_contrast(s, m, x.now))
     return tuple(flags)
+
+
+def _odd_contrast(s: SessionState, m: c.RecordContrastGiven, now: dt.datetime) -> Iterator[str]:
+    if s.injection_started_at is None:
+        yield "bypass"
+    if s.in_phase("closing", "cancelled", "declined"):
+        yield "out_of_phase"
+    if m.given_at > now:
+        yield "given_in_future"
+    if s.opened_at is not None and m.given_at < s.opened_at:
+        yield "given_before_scheduled"

@@ -23,6 +23,7 @@ def _scheduled(s: SessionState, v: e.SessionScheduled, at: dt.datetime, by: Acto
         setting=v.setting,
         mode=v.mode,
         demo=v.demo,
+        opened_at=at,
         planned_at=v.planned_at,
         order=v.order,
         identity=v.identity,

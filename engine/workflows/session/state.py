@@ -225,6 +225,7 @@ class SessionState:
     setting: str = ""
     mode: str = "C"
     demo: bool = False
+    opened_at: dt.datetime | None = None
     planned_at: dt.datetime | None = None
     order: Order | None = None
     identity: PatientIdentity | None = None

@@ -1,6 +1,7 @@
 """READY: lit only when every fact holds, gone the moment one falls, never good for another injection."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -205,3 +206,25 @@ def test_a_bypass_with_ready_lit_but_not_used_says_so() -> None:
     play.do(s.dose(), s.TECH)
 
     assert play.of(e.InterlockBypassed)[0].missing == ("start_injection",)
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize(
+    ("minutes", "flags"),
+    [
+        (1, ("given_in_future",)),
+        (0, ()),
+        (-30, ()),
+        (-31, ("given_before_scheduled",)),
+        (-525_600, ("given_before_scheduled",)),
+    ],
+)
+def test_a_time_that_cannot_be_is_kept_and_marked(minutes: int, flags: tuple[str, ...]) -> None:
+    """Contrast reported for later than now, or for before the session was opened, is kept as told and stands out."""
+    play = s.at("injecting")
+    play.now = START + dt.timedelta(minutes=30)
+    given = replace(s.dose(), given_at=play.now + dt.timedelta(minutes=minutes))
+    play.do(given, s.TECH)
+
+    assert play.state.contrast[-1].given_at == given.given_at
+    assert play.log[-1].flags == flags
