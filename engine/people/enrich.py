@@ -1,6 +1,7 @@
 """Fills the evidence of commands that need to know about people, sites and rules, just before the decision.
 
-Rule: it looks up and asks; it never refuses. What was found lands in the event, so an auditor sees what was known.
+Rule: it looks up and asks; it never refuses on clinical ground. A site or room that the directory does not have is a
+mistake of form and named as one. What was found lands in the event, so an auditor sees what was known.
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ class PeopleEnrichers:
         """Return the enricher of each command that needs one."""
         return {
             session.ScheduleSession: self.site,
+            session.AmendOrder: self.room,
             session.CheckInResponder: self.responder,
             session.AssignPhysician: self.physician,
             session.AcceptHandOff: self.hand_off,
@@ -44,15 +46,23 @@ class PeopleEnrichers:
             ring.StartRing: self.ladder,
             ring.AnswerRing: self.answer,
             coverage.HoldCoverage: self.window,
+            reaction.OpenReaction: self.doses,
+            reaction.ReportDosesElsewhere: self.doses,
             reaction.GradeReaction: self.directing,
             reaction.OrderStep: self.directing,
             reaction.DisposeReaction: self.directing,
         }
 
     async def site(self, state: SessionState, command: session.ScheduleSession, request: Request) -> Command:
-        """Fill state and setting from the site; a demo server makes demo sessions. Raises Invalid("site_id", …)."""
+        """Fill state and setting from the site; a demo server makes demo sessions. Raises Invalid for no such place."""
         site = await self._registry.site(command.organization_id, command.site_id)
+        await self._registry.check_room(command.organization_id, command.site_id, command.room_id)
         return replace(command, site_state=site.state, setting=site.setting, demo=command.demo or self._demo)
+
+    async def room(self, state: SessionState, command: session.AmendOrder, request: Request) -> Command:
+        """Let an order move to a room of its site only. Raises Invalid("room_id", …)."""
+        await self._registry.check_room(state.organization_id, state.site_id, command.room_id)
+        return command
 
     async def responder(
         self, state: SessionState, command: session.CheckInResponder, request: Request
@@ -163,6 +173,17 @@ class PeopleEnrichers:
         person = request.actor.person_id
         found = physician_evidence(directory, person, site.state if site else "", self._clock.now())
         return replace(command, problems=found.problems)
+
+    async def doses(
+        self,
+        state: ReactionState,
+        command: reaction.OpenReaction | reaction.ReportDosesElsewhere,
+        request: Request,
+    ) -> Command:
+        """Fill what went in during the other reactions of the session, in the order of giving."""
+        session_id = command.session_id if isinstance(command, reaction.OpenReaction) else state.session_id
+        given = await self._registry.doses_of(session_id, but=request.stream.id)
+        return replace(command, given_elsewhere=given)
 
     async def _physician(self, state: SessionState, person_id: str) -> CredentialEvidence:
         directory = await self._registry.directory(state.organization_id)

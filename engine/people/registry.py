@@ -1,4 +1,4 @@
-"""Who and what an organization consists of, and which coverage windows exist: lookups over folded streams.
+"""Who and what an organization consists of, which coverage windows exist, what was given: lookups over folded streams.
 
 Rule: nothing is decided here; a lookup that finds nothing says so.
 """
@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 from engine.kernel.errors import Invalid
 from engine.kernel.ids import Stream
 from engine.kernel.store import Commit, Committed
+from engine.reactions.state import Medication, ReactionState
 from engine.runtime.executor import Executor
 from engine.workflows.coverage.state import CoverageState
 from engine.workflows.directory.state import DirectoryState, Site
+from engine.workflows.session.state import SessionState
 
 PAGE = 500
 
@@ -42,6 +44,12 @@ class Registry:
             raise Invalid("site_id", "no such site is registered for this organization")
         return site
 
+    async def check_room(self, organization_id: str, site_id: str, room_id: str) -> None:
+        """Raise Invalid("room_id", …) when a site has rooms and this is none of them; "" is not chosen yet."""
+        rooms = {room for site, room in (await self.directory(organization_id)).rooms if site == site_id}
+        if room_id and rooms and room_id not in rooms:
+            raise Invalid("room_id", "this site has no such room; choose one of its rooms or register it first")
+
     async def windows_of(self, physician_id: str) -> list[CoverageState]:
         """Return every window ever offered to a physician, newest first."""
         ids = reversed(self._windows.get(physician_id, []))
@@ -58,6 +66,16 @@ class Registry:
         """Return every window whose lease holds now, by physician."""
         found = [await self.live_window(physician_id, now) for physician_id in sorted(self._windows)]
         return [window for window in found if window is not None]
+
+    async def doses_of(self, session_id: str, *, but: str) -> tuple[Medication, ...]:
+        """Return what was given in a session's reactions, without those of one reaction, by time."""
+        session: SessionState = await self._executor.state(Stream("session", session_id))
+        given: list[Medication] = []
+        for reaction_id in session.reactions:
+            if reaction_id != but:
+                reaction: ReactionState = await self._executor.state(Stream("reaction", reaction_id))
+                given.extend(reaction.given)
+        return tuple(sorted(given, key=lambda dose: dose.given_at))
 
     async def _streams(self, machine: str) -> AsyncIterator[Stream]:
         after = ""

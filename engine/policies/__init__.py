@@ -5,6 +5,7 @@ from engine.policies.assignment_evaluates_rules import assignment_evaluates_rule
 from engine.policies.attested_to_seal import attested_to_seal
 from engine.policies.cancel_to_withdraw import cancel_to_withdraw
 from engine.policies.coverage_lapse_to_session import coverage_lapse_to_session
+from engine.policies.doses_reach_open_reactions import doses_reach_open_reactions
 from engine.policies.end_disengages import end_disengages
 from engine.policies.hand_off_moves_coverage import hand_off_moves_coverage
 from engine.policies.late_reaction_reopens import late_reaction_reopens
@@ -21,6 +22,7 @@ POLICIES = (
     reaction_opens,
     reaction_debits,
     reaction_closes,
+    doses_reach_open_reactions,
     coverage_lapse_to_session,
     hand_off_moves_coverage,
     end_disengages,

@@ -1,6 +1,7 @@
 """The reaction's verbs: the physician orders, the room reads back and does; what happened is never refused.
 
-`problems` is filled by the engine: what stands against the licence of the one who directs, as found just before.
+Filled by the engine, as found just before: `problems`, what stands against the licence of the one who directs, and
+`given_elsewhere`, what went in during the other reactions of the session.
 """
 
 import datetime as dt
@@ -9,7 +10,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from engine.kernel.commands import Command
-from engine.reactions.state import Disposition, Severity
+from engine.reactions.state import Disposition, Medication, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,16 @@ class OpenReaction(Command):
     agent: str
     demo: bool
     alerted: str
+    given_elsewhere: tuple[Medication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDosesElsewhere(Command):
+    """A dose was reported in another reaction of the session; which ones went in is filled by the engine."""
+
+    fact: ClassVar[bool] = True
+    internal: ClassVar[bool] = True
+    given_elsewhere: tuple[Medication, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,14 @@ def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
         pack_id=pack.pack_id,
         pack_hash=pack.hash,
     )
+    yield from _elsewhere(s, m, x)
+
+
+def _elsewhere(
+    s: ReactionState, m: c.OpenReaction | c.ReportDosesElsewhere, x: Context
+) -> Iterator[e.DosesElsewhereKnown]:
+    if m.given_elsewhere != s.given_elsewhere:
+        yield e.DosesElsewhereKnown(given=m.given_elsewhere)
 
 
 def _signs(s: ReactionState, m: c.RecordSigns, x: Context) -> Iterator[Event]:
@@ -184,6 +192,7 @@ def _document(s: ReactionState, m: c.DocumentReaction, x: Context) -> list[Event
 
 HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.OpenReaction: _open,
+    c.ReportDosesElsewhere: _elsewhere,
     c.RecordSigns: _signs,
     c.RecordVitals: _vitals,
     c.RecordPatientWeight: _weight,

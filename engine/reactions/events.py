@@ -27,6 +27,13 @@ class ReactionOpened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DosesElsewhereKnown(Event):
+    """What went in during the session's other reactions, all of it as known now: caps and intervals count it too."""
+
+    given: tuple[Medication, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignsRecorded(Event):
     """The signs as they are now, by pack id; `texts` are the pack's words for them (the id where it has none)."""
 

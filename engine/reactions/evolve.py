@@ -82,6 +82,7 @@ def _frozen(steps: Mapping[str, StepState]) -> Mapping[str, StepState]:
 
 _CHANGES: dict[type[Event], Change] = {
     e.ReactionOpened: _opened,
+    e.DosesElsewhereKnown: lambda s, v, at: replace(s, given_elsewhere=v.given),
     e.SignsRecorded: lambda s, v, at: replace(s, signs=v.signs),
     e.VitalsRecorded: lambda s, v, at: replace(s, vitals=(*s.vitals, v.vitals)),
     e.PatientWeightRecorded: lambda s, v, at: replace(s, weight_kg=v.weight_kg),

@@ -57,7 +57,7 @@ def steps(pack: Pack, state: ReactionState) -> tuple[OfferedStep, ...]:
         agent=state.agent,
         mri_zone=ZONE_IV if state.modality in MRI else "",
         setting=state.setting,
-        given=state.given,
+        given=state.doses,
     )
     return tuple(_offered(step) for step in resolve(pack, situation))
 
@@ -203,7 +203,7 @@ def problems(pack: Pack, wanted: OrderedDose, state: ReactionState, now: dt.date
     row = _row(pack, wanted.row_id)
     if row is None:
         return ("DOSE_ROW_GONE",)
-    found = order_problems(pack, row, wanted.dose_mg, state.given, now, age_years=state.age_years)
+    found = order_problems(pack, row, wanted.dose_mg, state.doses, now, age_years=state.age_years)
     return tuple(problem.reason for problem in found)
 
 
@@ -212,7 +212,7 @@ def beyond(pack: Pack, given: Medication, state: ReactionState, now: dt.datetime
     row = _row(pack, given.row_id)
     if row is None:
         return ()
-    found = order_problems(pack, row, given.dose_mg, state.given, given.given_at, age_years=state.age_years)
+    found = order_problems(pack, row, given.dose_mg, state.doses, given.given_at, age_years=state.age_years)
     return tuple(problem.reason for problem in found)
 
 

@@ -168,6 +168,7 @@ class ReactionState:
     presentation: str = ""
     steps: Mapping[str, StepState] = field(default_factory=lambda: MappingProxyType({}))
     given: tuple[Medication, ...] = ()
+    given_elsewhere: tuple[Medication, ...] = ()
     directed_at: dt.datetime | None = None
     emergency_called_at: dt.datetime | None = None
     disposition: Disposition | None = None
@@ -177,9 +178,14 @@ class ReactionState:
         return any(name in self.phases for name in names)
 
     @property
+    def doses(self) -> tuple[Medication, ...]:
+        """Every dose of the session: what caps, totals and intervals are judged by."""
+        return (*self.given_elsewhere, *self.given)
+
+    @property
     def epinephrine_given(self) -> bool:
         """Whether any epinephrine went in, by whatever route."""
-        return any(dose.counter.startswith("epinephrine") for dose in self.given)
+        return any(dose.counter.startswith("epinephrine") for dose in self.doses)
 
 
 def initial(stream_id: str, phases: tuple[str, ...]) -> ReactionState:
