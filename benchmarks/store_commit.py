@@ -32,6 +32,7 @@ CALLERS = (1, 16, 64)
 ROUNDS = 7
 COMMANDS = 1500
 FEW = 10
+PAIRS, PAIR_COMMANDS = 100, 500
 TECHNOLOGIST = Actor(person_id="bench", role="technologist", organization_id="org")
 KEY = bytes(32)
 
@@ -165,17 +166,28 @@ async def by_size(folder: Path, sessions: int, cached: int, label: str) -> None:
     few = await opened(folder / "few", FEW, cached)
     many = await opened(folder / "many", sessions, cached)
     spread = [f"s{n * sessions // FEW}" for n in range(FEW)]
-    commands = COMMANDS if cached > FEW else COMMANDS // 10  # read anew, each costs its stream's whole length
-    ratios = []
-    for number in range(ROUNDS * 2):
+    commands = PAIR_COMMANDS if cached > FEW else PAIR_COMMANDS // 5  # read anew, each costs its whole stream
+    waited, worked = [], []
+    for number in range(PAIRS):
         pair: list[tuple[Bench, list[str]]] = [(few, [f"s{n}" for n in range(FEW)]), (many, spread)]
-        order = pair if number % 2 == 0 else pair[::-1]
-        took = {id(bench): 1 / await commands_per_s(bench, FEW, names, commands) for bench, names in order}
-        ratios.append(took[id(many)] / took[id(few)])
-    low, middle, high = (f"{q:.2f}" for q in statistics.quantiles(ratios, n=4))
-    say(f"{label}: cost with {sessions:,} sessions / with {FEW}: median {middle} (quartiles {low} to {high})")
+        cost: dict[int, tuple[float, float]] = {}
+        for bench, names in pair if number % 2 == 0 else pair[::-1]:
+            cpu_s = time.process_time()
+            rate = await commands_per_s(bench, FEW, names, commands)
+            cost[id(bench)] = (1 / rate, time.process_time() - cpu_s)
+        waited.append(cost[id(many)][0] / cost[id(few)][0])
+        worked.append(cost[id(many)][1] / cost[id(few)][1])
+    for what, ratios in (("time", waited), ("CPU ", worked)):
+        say(f"{label}, {what}: cost with {sessions:,} sessions / with {FEW}: {_median_of(ratios)}")
     await few.store.close()
     await many.store.close()
+
+
+def _median_of(ratios: list[float]) -> str:
+    """Say the median and the order statistics that hold the true median between them 19 times of 20."""
+    ordered, reach = sorted(ratios), round(0.98 * len(ratios) ** 0.5)
+    low, high = ordered[len(ordered) // 2 - reach], ordered[(len(ordered) - 1) // 2 + reach]
+    return f"median {statistics.median(ratios):.3f} (95 % interval {low:.3f} to {high:.3f})"
 
 
 def say(line: str) -> None:

@@ -5,6 +5,7 @@ from engine.policies.assignment_evaluates_rules import assignment_evaluates_rule
 from engine.policies.attested_to_seal import attested_to_seal
 from engine.policies.cancel_to_withdraw import cancel_to_withdraw
 from engine.policies.coverage_lapse_to_session import coverage_lapse_to_session
+from engine.policies.dose_uses_kit import dose_uses_kit
 from engine.policies.doses_reach_open_reactions import doses_reach_open_reactions
 from engine.policies.end_disengages import end_disengages
 from engine.policies.hand_off_moves_coverage import hand_off_moves_coverage
@@ -21,6 +22,7 @@ POLICIES = (
     cancel_to_withdraw,
     reaction_opens,
     reaction_debits,
+    dose_uses_kit,
     reaction_closes,
     doses_reach_open_reactions,
     coverage_lapse_to_session,

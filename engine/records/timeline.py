@@ -106,6 +106,10 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "SessionCancelled": ("exception", lambda p: f"Cancelled: {words(p['reason'])}"),
     "PreparationStarted": ("plain", "Preparation started"),
     "ScreeningRecorded": ("plain", "Screening recorded"),
+    "KitUsed": (
+        "reaction",
+        lambda p: f"From the kit: {p['drug']}" + (f", {p['left']} left" if p.get("left") is not None else ""),
+    ),
     "KitChecked": ("plain", lambda p: f"Emergency kit {p['kit_id']} checked, in date to {p['expires_on']}"),
     "ResponderCheckedIn": ("plain", lambda p: f"Responder checked in: {p['evidence']['name']}"),
     "ResponderLeft": ("exception", "Responder left"),

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import sys
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -12,7 +14,8 @@ from engine.reactions.state import Disposition
 from engine.workflows.coverage import commands as cov
 from engine.workflows.ring import commands as ring
 from engine.workflows.session import commands as c
-from engine.workflows.session.state import CancelReason
+from engine.workflows.session import readiness
+from engine.workflows.session.state import CancelReason, KitItem
 from tests.policies.hall import Hall, beat, up_to, window
 from tests.workflows.session import stories as s
 
@@ -283,3 +286,22 @@ def test_an_answer_for_a_session_that_is_over_engages_nobody(hall: Hall) -> None
     assert hall.state("session", "ses-1").physician is None
     assert hall.state("coverage", "cov-md-1").phases == ("held",)
     assert hall.refused == ["answer_to_assignment:SESSION_OVER"]
+
+
+@pytest.mark.hazard("H-23")
+def test_a_dose_comes_out_of_the_kit_which_is_then_to_be_checked_again(hall: Hall) -> None:
+    """Two counted, one given: one left, and no READY rests on this kit until somebody looks at it again."""
+    up_to(hall, "monitoring")
+    counted = replace(s.kit(), items=(KitItem(drug="epinephrine", quantity=2),))
+    hall.do("session", "ses-1", counted, s.NURSE)
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    for drug in ("epinephrine", "albuterol"):
+        given = r.RecordMedicationGiven(drug=drug, route="IM", dose_mg=Decimal("0.3"))
+        hall.do("reaction", "ses-1-r1", given, s.NURSE)
+    state = hall.state("session", "ses-1")
+
+    assert (state.kit.left("epinephrine"), state.kit.left("albuterol")) == (1, None)
+    assert state.kit.used == ("epinephrine", "albuterol")
+    assert not readiness.holds("kit_in_date", state, hall.now)
+    hall.do("session", "ses-1", counted, s.NURSE)
+    assert readiness.holds("kit_in_date", hall.state("session", "ses-1"), hall.now)

@@ -222,6 +222,7 @@ class SessionChart(StateChart[None]):
     record_weight = session.to(None)
     record_vitals = session.to(None)
     record_kit_checked = session.to(None)
+    report_kit_used = session.to(None)
     report_responder_left = session.to(None)
     report_physician_away = session.to(None)
     record_contrast_given = session.to(None)
@@ -374,7 +375,7 @@ def contrast_not_cleared(f: Facts) -> bool:
 
 
 def kit_not_ready(f: Facts) -> bool:
-    """The emergency kit is unchecked, expired, or lacks epinephrine, oxygen or AED check; check the kit."""
+    """The emergency kit is unchecked, used, expired, or lacks epinephrine, oxygen or AED check; check the kit."""
     return not readiness.holds("kit_in_date", f.state, f.context.now)
 
 

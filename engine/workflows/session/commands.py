@@ -13,6 +13,7 @@ from engine.workflows.session.state import (
     Allergy,
     CancelReason,
     CredentialEvidence,
+    KitItem,
     LineEvidence,
     Order,
     PatientIdentity,
@@ -97,13 +98,24 @@ class RecordWeight(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordKitChecked(Command):
-    """Report a check of the emergency kit."""
+    """Report a check of the emergency kit; `items` are the drugs counted, where they were."""
 
     fact: ClassVar[bool] = True
     kit_id: str
     expires_on: dt.date
     epinephrine_present: bool
     oxygen_and_aed_checked: bool
+    items: tuple[KitItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportKitUsed(Command):
+    """A drug of the kit went in: it is one less, and the kit is unchecked until it is looked at again."""
+
+    fact: ClassVar[bool] = True
+    internal: ClassVar[bool] = True
+    drug: str
+    reaction_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

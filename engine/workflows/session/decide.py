@@ -246,7 +246,14 @@ def _kit(s: SessionState, m: c.RecordKitChecked, x: Context) -> Iterator[Event]:
         expires_on=m.expires_on,
         epinephrine_present=m.epinephrine_present,
         oxygen_and_aed_checked=m.oxygen_and_aed_checked,
+        items=m.items,
     )
+
+
+def _kit_used(s: SessionState, m: c.ReportKitUsed, x: Context) -> Iterator[Event]:
+    counted = s.kit.left(m.drug) if s.kit else None
+    left = None if counted is None else max(0, counted - 1)
+    yield e.KitUsed(drug=m.drug, reaction_id=m.reaction_id, left=left)
 
 
 def _vitals(s: SessionState, m: c.RecordVitals, x: Context) -> Iterator[Event]:
@@ -282,6 +289,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.RecordAllergies: lambda s, m, x: [e.AllergiesRecorded(allergies=m.allergies, source=m.source)],
     c.RecordWeight: lambda s, m, x: [e.WeightRecorded(weight_kg=m.weight_kg, method=m.method)],
     c.RecordKitChecked: _kit,
+    c.ReportKitUsed: _kit_used,
     c.CheckInResponder: _check_in,
     c.ReportResponderLeft: _responder_left,
     c.RequestSupervision: lambda s, m, x: [_request(s, "request")],

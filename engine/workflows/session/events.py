@@ -10,6 +10,7 @@ from engine.workflows.session.state import (
     Allergy,
     CancelReason,
     CredentialEvidence,
+    KitItem,
     LineEvidence,
     Order,
     PatientIdentity,
@@ -101,6 +102,16 @@ class KitChecked(Event):
     expires_on: dt.date
     epinephrine_present: bool
     oxygen_and_aed_checked: bool
+    items: tuple[KitItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitUsed(Event):
+    """A drug of the kit went in; `left` is how many the count still has, None where it was not counted."""
+
+    drug: str
+    reaction_id: str
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,8 +40,18 @@ def _kit(s: SessionState, v: e.KitChecked, at: dt.datetime, by: Actor) -> Sessio
             epinephrine_present=v.epinephrine_present,
             oxygen_and_aed_checked=v.oxygen_and_aed_checked,
             checked_at=at,
+            items=v.items,
         ),
     )
+
+
+def _kit_used(s: SessionState, v: e.KitUsed, at: dt.datetime, by: Actor) -> SessionState:
+    if s.kit is None:
+        return s
+    items = tuple(
+        replace(i, quantity=v.left) if i.drug == v.drug and v.left is not None else i for i in s.kit.items
+    )
+    return replace(s, kit=replace(s.kit, items=items, used=(*s.kit.used, v.drug)))
 
 
 def _assigned(s: SessionState, v: e.PhysicianAssigned, at: dt.datetime, by: Actor) -> SessionState:
@@ -124,6 +134,7 @@ _CHANGES: dict[type[Event], Change] = {
     ),
     e.WeightRecorded: lambda s, v, at, by: replace(s, weight_kg=v.weight_kg, weight_method=v.method),
     e.KitChecked: _kit,
+    e.KitUsed: _kit_used,
     e.ResponderCheckedIn: lambda s, v, at, by: replace(s, responder=v.evidence, responder_present=True),
     e.ResponderLeft: lambda s, v, at, by: replace(s, responder_present=False),
     e.SupervisionRequested: lambda s, v, at, by: replace(s, requests=s.requests + 1),

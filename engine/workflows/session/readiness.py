@@ -25,7 +25,7 @@ def credentialed(evidence: CredentialEvidence | None, now: dt.datetime) -> bool:
 
 def _kit(state: SessionState, now: dt.datetime) -> Holds:
     kit = state.kit
-    if kit is None or not kit.epinephrine_present or not kit.oxygen_and_aed_checked:
+    if kit is None or kit.used or not kit.epinephrine_present or not kit.oxygen_and_aed_checked:
         return False, None
     until = dt.datetime.combine(kit.expires_on, dt.time(0), dt.UTC) + dt.timedelta(days=1)
     return now < until, until

@@ -126,14 +126,28 @@ class Attestation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KitItem:
+    """A drug in the emergency kit and how many doses of it there are."""
+
+    drug: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """The emergency kit as last checked."""
+    """The emergency kit as last checked, less what was used since: `used` names the drugs, a dose each."""
 
     kit_id: str
     expires_on: dt.date
     epinephrine_present: bool
     oxygen_and_aed_checked: bool
     checked_at: dt.datetime
+    items: tuple[KitItem, ...] = ()
+    used: tuple[str, ...] = ()
+
+    def left(self, drug: str) -> int | None:
+        """Return how many doses of a drug were counted and are left; None when it was not counted."""
+        return next((item.quantity for item in self.items if item.drug == drug), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

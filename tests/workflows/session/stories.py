@@ -203,6 +203,7 @@ FACTS: tuple[Command, ...] = (
     c.RecordAllergies(allergies=(), source="patient"),
     c.RecordWeight(weight_kg=Decimal(71), method="stated"),
     kit(),
+    c.ReportKitUsed(drug="epinephrine", reaction_id="ses-1-r1"),
     c.ReportResponderLeft(),
     c.ReportPhysicianAway(physician_id="md-1", cause="called_away"),
     dose(),

@@ -30,6 +30,7 @@ FALLS: tuple[tuple[str, Command, Actor], ...] = (
     ("kit_in_date", s.kit(START.date() - dt.timedelta(days=1)), s.NURSE),
     ("kit_in_date", s.kit(epinephrine_present=False), s.NURSE),
     ("kit_in_date", s.kit(oxygen_and_aed_checked=False), s.NURSE),
+    ("kit_in_date", c.ReportKitUsed(drug="epinephrine", reaction_id="ses-1-r1"), s.NURSE),
     ("verdict_allows", c.EvaluateRules(verdict=s.verdict("deny")), SYSTEM),
     ("verdict_allows", c.EvaluateRules(verdict=s.verdict("needs_attestation")), SYSTEM),
     (
