@@ -4,7 +4,7 @@ Rule: the chart class is the single source of what is legal; this file only cach
 a cached answer is the library's answer (the differential walk in tests holds the two together).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from statemachine.state import State
 from engine.kernel.errors import Corrupt, Rejected
 
 Guard = Callable[[Any], bool]
+Found = Callable[[Any], Mapping[str, str]]
 
 
 class _Bits:
@@ -36,11 +37,20 @@ class _Refusals:
 
 
 class Stepper:
-    """Runs one chart class. `guards` maps the names used in the chart to pure functions."""
+    """Runs one chart class. `guards` maps the names used in the chart to pure functions.
 
-    def __init__(self, chart: type[StateChart[Any]], guards: Mapping[str, Guard]) -> None:
+    `found` maps a guard's name to what its refusal says besides its sentence, never anything of a patient.
+    """
+
+    def __init__(
+        self,
+        chart: type[StateChart[Any]],
+        guards: Mapping[str, Guard],
+        found: Mapping[str, Found] | None = None,
+    ) -> None:
         self._chart = chart
         self._guards = guards
+        self._found = found or {}
         self._memo: dict[tuple[tuple[str, ...], str, tuple[bool, ...]], tuple[str, ...] | None] = {}
         self._mentioned: dict[tuple[tuple[str, ...], str], _Refusals] = {}
         self._active: dict[tuple[str, ...], OrderedSet[str]] = {}
@@ -62,7 +72,7 @@ class Stepper:
             self._memo[key] = self.ask(phases, event, outcomes)
         after = self._memo[key]
         if after is None:
-            raise self._refusal(phases, event, mentioned, refused)
+            raise self._refusal(phases, event, mentioned, refused, facts)
         return after
 
     def ask(
@@ -138,12 +148,57 @@ class Stepper:
         return self._mentioned[key]
 
     def _refusal(
-        self, phases: tuple[str, ...], event: str, mentioned: _Refusals, refused: tuple[bool, ...]
+        self,
+        phases: tuple[str, ...],
+        event: str,
+        mentioned: _Refusals,
+        refused: tuple[bool, ...],
+        facts: Any,
     ) -> Rejected:
         reasons = [name for name, says_no in zip(mentioned.refusing, refused, strict=True) if says_no]
         where = {"phase": "+".join(phases), "verb": event}
         if not reasons:
-            return Rejected("WRONG_PHASE", f"This cannot be done now: {event.replace('_', ' ')}.", where)
+            return self._wrong_phase(phases, event, where)
         sentence = " ".join((self._guards[reasons[0]].__doc__ or "").split())
+        found = self._found[reasons[0]](facts) if reasons[0] in self._found else {}
+        if found:
+            sentence = f"{sentence.removesuffix('.')} ({', '.join(found.values())})."
         missing = ",".join(name.upper() for name in reasons)
-        return Rejected(reasons[0].upper(), sentence, {**where, "missing": missing})
+        return Rejected(reasons[0].upper(), sentence, {**where, **found, "missing": missing})
+
+    def _wrong_phase(self, phases: tuple[str, ...], event: str, where: Mapping[str, str]) -> Rejected:
+        """Say in words where the stream stands and from where the verb would be possible."""
+        possible = list(self._listening(event))
+        regions = {self._region(leaf) for leaf in possible}
+        present = [leaf for leaf in phases if self._region(leaf) in regions]
+        asked = event.replace("_", " ").capitalize()
+        name = _words(self._chart.__name__.removesuffix("Chart").lower())
+        if not possible or not present or set(present) & set(possible):
+            return Rejected("WRONG_PHASE", f"{asked} is not possible as the {name} stands now.", where)
+        sentence = (
+            f"{asked} is not possible while the {name} is {_words(*present)}; "
+            f"it is possible while it is {_words(*possible)}."
+        )
+        return Rejected("WRONG_PHASE", sentence, {**where, "possible_in": ",".join(possible)})
+
+    def _listening(self, event: str) -> Iterator[str]:
+        """Yield the leaves from which some transition listens to an event, in the chart's order."""
+        for leaf, found in self._chart.states_map.items():
+            state: State | None = found
+            while not found.states and state is not None and state.id:
+                if any(event in {str(e) for e in transition.events} for transition in state.transitions):
+                    yield str(leaf)
+                    break
+                state = state.parent
+
+    def _region(self, leaf: str) -> str:
+        state = self._find(leaf)
+        while state.parent is not None and state.parent.id and not state.parent.parallel:
+            state = state.parent
+        return str(state.id)
+
+
+def _words(*codes: str) -> str:
+    """Return codes as words: `a`, `a or b`, `a, b or c`."""
+    *most, last = (code.replace("_", " ") for code in codes)
+    return f"{', '.join(most)} or {last}" if most else last

@@ -76,6 +76,10 @@ def test_an_event_no_phase_listens_to_is_a_wrong_phase(stepper: Stepper) -> None
 
     assert refused.value.reason == "WRONG_PHASE"
     assert refused.value.facts["phase"] == "off+white"
+    assert refused.value.facts["possible_in"] == "on"
+    assert refused.value.sentence == (
+        "Switch off is not possible while the lamp is off; it is possible while it is on."
+    )
 
 
 def test_a_routing_guard_is_not_a_reason(stepper: Stepper) -> None:

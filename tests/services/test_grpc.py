@@ -75,7 +75,10 @@ async def test_a_wrong_phase_is_refused_with_reason_and_sentence(home: House) ->
     assert error.code() is CODE.FAILED_PRECONDITION
     assert info_of(error).reason == "WRONG_PHASE"
     assert "scheduled" in info_of(error).metadata["phase"]
-    assert error.details() == "This cannot be done now: start injection."
+    assert error.details() == (
+        "Start injection is not possible while the session is scheduled; it is possible while it is cleared."
+    )
+    assert info_of(error).metadata["possible_in"] == "cleared"
 
 
 async def test_a_guard_refuses_with_its_own_word(home: House) -> None:

@@ -61,6 +61,7 @@ class RingChart(StateChart[None]):
             | ringing_backup.to(answered, unless=ANSWERING)
             | ringing_bench.to(answered, unless=ANSWERING)
             | escalated.to(answered, unless=ANSWERING[1:])
+            | answered.to(None, unless=["already_answered"])
         )
         withdraw_ring = (
             ringing_primary.to(withdrawn)
@@ -127,6 +128,11 @@ def physician_at_capacity(f: Facts) -> bool:
     return evidence is not None and evidence.at_capacity and not f.state.urgent
 
 
+def already_answered(f: Facts) -> bool:
+    """Another physician was quicker: this ring is answered already."""
+    return bool(f.state.answered_by != f.context.actor.person_id)
+
+
 def _people(f: Facts, rung: int) -> bool:
     ladder = getattr(f.command, "ladder", None) or f.state.ladder
     return rung < len(ladder) and bool(ladder[rung].people)
@@ -145,5 +151,8 @@ GUARDS = {
         physician_unlicensed,
         physician_in_reaction,
         physician_at_capacity,
+        already_answered,
     )
 }
+
+FOUND = {"already_answered": lambda f: {"answered_by": f.state.answered_by}}

@@ -58,6 +58,9 @@ def _decline(s: RingState, m: c.DeclineRing, x: Context) -> Iterator[Event]:
 
 
 def _answer(s: RingState, m: c.AnswerRing, x: Context) -> Iterator[Event]:
+    """The one who answered may say so again; nothing follows."""
+    if s.answered_by:
+        return
     waited = x.now - (s.started_at or x.now)
     yield e.RingAnswered(
         session_id=s.session_id,

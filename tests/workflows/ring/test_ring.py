@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.kernel.commands import Actor, Command, TimerFired
+from engine.kernel.errors import Rejected
 from engine.workflows import ring
 from engine.workflows.ring import commands as c
 from engine.workflows.ring import events as e
@@ -203,6 +204,19 @@ def test_who_may_not_answer_is_told_why(reason: str, command: Command, who: Acto
 
     assert play.refused(command, who) == reason
     assert "rung" in play.timers
+
+
+def test_the_second_of_two_answers_is_told_who_was_first() -> None:
+    """Two press at once: one has the session, the other reads who; answering again is no mistake and does nothing."""
+    play = started((rung("primary", "p1", "p2"),))
+    play.do(answer("p1"), doc("p1"))
+    assert play.refused(answer("p2"), doc("p2")) == "ALREADY_ANSWERED"
+    with pytest.raises(Rejected) as refused:
+        play.do(answer("p2"), doc("p2"))
+
+    assert refused.value.sentence == "Another physician was quicker: this ring is answered already (p1)."
+    assert refused.value.facts["answered_by"] == "p1"
+    assert play.do(answer("p1"), doc("p1")) == []
 
 
 def test_at_the_highest_rung_any_licensed_physician_may_answer() -> None:
