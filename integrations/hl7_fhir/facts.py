@@ -1,17 +1,35 @@
-"""What both ways in make of an allergy list: the session's values, and a source that keeps unknown apart from none."""
+"""What both ways in make of texts and allergy lists: the session's values, and a source that keeps unknown from none.
+
+Rule: a peer's message is a fact, so text with marks that no screen shows is made readable; a name or number with such
+marks is never guessed at (`hidden`), a person looks at it.
+"""
+
+import re
 
 from engine.workflows.session.state import Allergy
 from integrations.hl7_fhir.values import Allergies
+
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
+
+def hidden(*texts: str) -> bool:
+    """Return whether any text holds control characters or marks that turn the direction of writing round."""
+    return any(_HIDDEN.search(text) for text in texts)
+
+
+def readable(text: str) -> str:
+    """Return free text on one line, each run of such marks as a blank."""
+    return _HIDDEN.sub(" ", text).strip()
 
 
 def allergies(found: Allergies) -> tuple[Allergy, ...]:
     """Return the active entries of a list."""
     return tuple(
         Allergy(
-            substance=item.substance.text or item.substance.code,
+            substance=readable(item.substance.text or item.substance.code),
             code=item.substance.code,
             system=item.substance.system,
-            reaction=", ".join(item.reactions),
+            reaction=readable(", ".join(item.reactions)),
             severity=item.severity,
         )
         for item in found.items

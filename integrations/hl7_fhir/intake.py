@@ -26,7 +26,7 @@ from engine.workflows.session import commands as session
 from engine.workflows.session.events import PatientAmended, SessionScheduled
 from engine.workflows.session.state import CancelReason, Order, PatientIdentity, SessionState
 from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement, refusal
-from integrations.hl7_fhir.facts import allergies, source
+from integrations.hl7_fhir.facts import allergies, hidden, readable, source
 from integrations.hl7_fhir.faults import SenderFault
 from integrations.hl7_fhir.inbound import Translation, translate
 from integrations.hl7_fhir.listener import Peer
@@ -222,6 +222,8 @@ class Intake:
 
 
 def _order(order: OrderMessage) -> Order:
+    if hidden(order.accession, order.placer, order.filler, order.study_instance_uid):
+        raise _HeldHere("HIDDEN_CHARACTERS", "a number of the order")
     return Order(
         accession_number=order.accession,
         placer_number=order.placer,
@@ -229,10 +231,10 @@ def _order(order: OrderMessage) -> Order:
         study_instance_uid=order.study_instance_uid,
         procedure_code=order.procedure.code,
         procedure_system=order.procedure.system,
-        procedure_text=order.procedure.text,
+        procedure_text=readable(order.procedure.text),
         modality=order.modality,
         contrast_class=order.contrast,
-        ordering_provider=order.provider.id,
+        ordering_provider=readable(order.provider.id),
     )
 
 
@@ -242,6 +244,8 @@ def _identity(patient: Patient) -> PatientIdentity:
     if patient.birth_date is None:
         raise _HeldHere("NO_BIRTH_DATE", "PID-7")
     first = patient.identifiers[0]
+    if hidden(first.value, first.authority, patient.family, patient.given):
+        raise _HeldHere("HIDDEN_CHARACTERS", "PID-3 or PID-5")
     return PatientIdentity(
         mrn=first.value,
         authority=first.authority,
