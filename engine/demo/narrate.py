@@ -79,7 +79,12 @@ STORY: dict[str, tuple[str, Said]] = {
     "StepReadBack": ("yellow", lambda e: "read back, and it matches"),
     "MedicationGiven": ("bold green", lambda e: _given(e["medication"])),
     "RepeatDue": ("yellow", lambda e: "the repeat interval is over: another dose may be ordered"),
-    "EmergencyCalled": ("bold red", lambda e: f"{e['service']} is called"),
+    "EmergencyCalled": (
+        "bold red",
+        lambda e: f"{e['service']} is called" + (f" to {e['address']}" if e.get("address") else ""),
+    ),
+    "VitalsDue": ("yellow", lambda e: "vital signs are due again"),
+    "ObservationReached": ("yellow", lambda e: "the shortest observation is over"),
     "ReactionResolved": ("green", lambda e: "every sign has gone"),
     "ReactionDisposed": ("green", lambda e: f"disposition: {e['disposition'].replace('_', ' ')}"),
     "ObservationElapsed": ("white", lambda e: "the observation time is over"),

@@ -11,9 +11,8 @@ from engine.kernel.clock import Clock
 from engine.kernel.commands import Command, Request
 from engine.people.evidence import physician_evidence, responder_evidence
 from engine.people.registry import Registry
+from engine.people.treatment import TreatmentEnrichers
 from engine.people.verdict import Rules
-from engine.reactions import commands as reaction
-from engine.reactions.state import ReactionState
 from engine.runtime.executor import Enricher
 from engine.workflows.coverage import commands as coverage
 from engine.workflows.coverage.state import CoverageState, RoomRef
@@ -46,11 +45,7 @@ class PeopleEnrichers:
             ring.StartRing: self.ladder,
             ring.AnswerRing: self.answer,
             coverage.HoldCoverage: self.window,
-            reaction.OpenReaction: self.doses,
-            reaction.ReportDosesElsewhere: self.doses,
-            reaction.GradeReaction: self.directing,
-            reaction.OrderStep: self.directing,
-            reaction.DisposeReaction: self.directing,
+            **TreatmentEnrichers(self._registry, self._clock).all(),
         }
 
     async def site(self, state: SessionState, command: session.ScheduleSession, request: Request) -> Command:
@@ -160,30 +155,6 @@ class PeopleEnrichers:
             found = physician_evidence(directory, state.physician_id, site.state if site else "", now)
             problems.extend(found.problems)
         return replace(command, problems=tuple(dict.fromkeys(problems)))
-
-    async def directing(
-        self,
-        state: ReactionState,
-        command: reaction.GradeReaction | reaction.OrderStep | reaction.DisposeReaction,
-        request: Request,
-    ) -> Command:
-        """Fill what stands against the one who directs treatment: their licence in the site's state."""
-        directory = await self._registry.directory(state.organization_id)
-        site = directory.sites.get(state.site_id)
-        person = request.actor.person_id
-        found = physician_evidence(directory, person, site.state if site else "", self._clock.now())
-        return replace(command, problems=found.problems)
-
-    async def doses(
-        self,
-        state: ReactionState,
-        command: reaction.OpenReaction | reaction.ReportDosesElsewhere,
-        request: Request,
-    ) -> Command:
-        """Fill what went in during the other reactions of the session, in the order of giving."""
-        session_id = command.session_id if isinstance(command, reaction.OpenReaction) else state.session_id
-        given = await self._registry.doses_of(session_id, but=request.stream.id)
-        return replace(command, given_elsewhere=given)
 
     async def _physician(self, state: SessionState, person_id: str) -> CredentialEvidence:
         directory = await self._registry.directory(state.organization_id)

@@ -16,6 +16,7 @@ from engine.workflows.directory.state import DirectoryState, Site
 from engine.workflows.session.state import SessionState
 
 PAGE = 500
+CONNECTED = ("verified", "degraded", "on_phone")
 
 
 class Registry:
@@ -48,7 +49,9 @@ class Registry:
         """Raise Invalid("room_id", …) when a site has rooms and this is none of them; "" is not chosen yet."""
         rooms = {room for site, room in (await self.directory(organization_id)).rooms if site == site_id}
         if room_id and rooms and room_id not in rooms:
-            raise Invalid("room_id", "this site has no such room; choose one of its rooms or register it first")
+            raise Invalid(
+                "room_id", "this site has no such room; choose one of its rooms or register it first"
+            )
 
     async def windows_of(self, physician_id: str) -> list[CoverageState]:
         """Return every window ever offered to a physician, newest first."""
@@ -66,6 +69,11 @@ class Registry:
         """Return every window whose lease holds now, by physician."""
         found = [await self.live_window(physician_id, now) for physician_id in sorted(self._windows)]
         return [window for window in found if window is not None]
+
+    async def physician_connected(self, session_id: str) -> bool:
+        """Return whether a session's physician is there and can be heard now, by the line or by phone."""
+        session: SessionState = await self._executor.state(Stream("session", session_id))
+        return session.physician_present and session.in_phase(*CONNECTED)
 
     async def doses_of(self, session_id: str, *, but: str) -> tuple[Medication, ...]:
         """Return what was given in a session's reactions, without those of one reaction, by time."""

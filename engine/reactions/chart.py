@@ -9,12 +9,16 @@ from statemachine import State, StateChart
 from engine.kernel.errors import Rejected
 from engine.kernel.machine import Facts
 from engine.reactions import protocol
+from engine.reactions.react import observed_until
 from engine.reactions.state import Disposition, ReactionState, Severity, StepState
 from engine.reactions.step_chart import STEPPER
 
 LIGHT = (Disposition.DISCHARGED_HOME, Disposition.RETURNED_TO_WARD)
 
 
+GRADING = ["not_a_physician", "physician_unlicensed", "presentation_unknown"]
+LOWERING = [*GRADING, "de_escalation_unexplained"]
+DISPOSING = ["not_a_physician", "physician_unlicensed", "disposition_too_light", "observation_not_over"]
 ORDERING = [
     "not_a_physician",
     "physician_unlicensed",
@@ -62,102 +66,26 @@ class ReactionChart(StateChart[None]):
 
             open_reaction = unopened.to(suspected)
             grade_reaction = (
-                suspected.to(
-                    graded.mild,
-                    cond=["to_mild"],
-                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
-                )
-                | suspected.to(
-                    graded.moderate,
-                    cond=["to_moderate"],
-                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
-                )
-                | suspected.to(
-                    graded.severe,
-                    cond=["to_severe"],
-                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
-                )
-                | graded.to(
-                    graded.mild,
-                    cond=["to_mild"],
-                    unless=[
-                        "not_a_physician",
-                        "physician_unlicensed",
-                        "presentation_unknown",
-                        "de_escalation_unexplained",
-                    ],
-                )
-                | graded.to(
-                    graded.moderate,
-                    cond=["to_moderate"],
-                    unless=[
-                        "not_a_physician",
-                        "physician_unlicensed",
-                        "presentation_unknown",
-                        "de_escalation_unexplained",
-                    ],
-                )
-                | graded.to(
-                    graded.severe,
-                    cond=["to_severe"],
-                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
-                )
-                | improving.to(
-                    graded.mild,
-                    cond=["to_mild"],
-                    unless=[
-                        "not_a_physician",
-                        "physician_unlicensed",
-                        "presentation_unknown",
-                        "de_escalation_unexplained",
-                    ],
-                )
-                | improving.to(
-                    graded.moderate,
-                    cond=["to_moderate"],
-                    unless=[
-                        "not_a_physician",
-                        "physician_unlicensed",
-                        "presentation_unknown",
-                        "de_escalation_unexplained",
-                    ],
-                )
-                | improving.to(
-                    graded.severe,
-                    cond=["to_severe"],
-                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
-                )
-                | resolved.to(
-                    graded.mild,
-                    cond=["to_mild"],
-                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
-                )
-                | resolved.to(
-                    graded.moderate,
-                    cond=["to_moderate"],
-                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
-                )
-                | resolved.to(
-                    graded.severe,
-                    cond=["to_severe"],
-                    unless=["not_a_physician", "physician_unlicensed", "presentation_unknown"],
-                )
+                suspected.to(graded.mild, cond=["to_mild"], unless=GRADING)
+                | suspected.to(graded.moderate, cond=["to_moderate"], unless=GRADING)
+                | suspected.to(graded.severe, cond=["to_severe"], unless=GRADING)
+                | graded.to(graded.mild, cond=["to_mild"], unless=LOWERING)
+                | graded.to(graded.moderate, cond=["to_moderate"], unless=LOWERING)
+                | graded.to(graded.severe, cond=["to_severe"], unless=GRADING)
+                | improving.to(graded.mild, cond=["to_mild"], unless=LOWERING)
+                | improving.to(graded.moderate, cond=["to_moderate"], unless=LOWERING)
+                | improving.to(graded.severe, cond=["to_severe"], unless=GRADING)
+                | resolved.to(graded.mild, cond=["to_mild"], unless=LOWERING)
+                | resolved.to(graded.moderate, cond=["to_moderate"], unless=LOWERING)
+                | resolved.to(graded.severe, cond=["to_severe"], unless=GRADING)
             )
             report_improving = graded.to(improving)
             report_resolved = suspected.to(resolved) | graded.to(resolved) | improving.to(resolved)
             dispose_reaction = (
-                suspected.to(
-                    disposed, unless=["not_a_physician", "physician_unlicensed", "disposition_too_light"]
-                )
-                | graded.to(
-                    disposed, unless=["not_a_physician", "physician_unlicensed", "disposition_too_light"]
-                )
-                | improving.to(
-                    disposed, unless=["not_a_physician", "physician_unlicensed", "disposition_too_light"]
-                )
-                | resolved.to(
-                    disposed, unless=["not_a_physician", "physician_unlicensed", "disposition_too_light"]
-                )
+                suspected.to(disposed, unless=DISPOSING)
+                | graded.to(disposed, unless=DISPOSING)
+                | improving.to(disposed, unless=DISPOSING)
+                | resolved.to(disposed, unless=DISPOSING)
             )
             document_reaction = disposed.to(documented)
             order_step = (
@@ -223,7 +151,8 @@ def physician_unlicensed(f: Facts) -> bool:
 
 def presentation_unknown(f: Facts) -> bool:
     """The protocol pack holds no such presentation; choose one from the list."""
-    return not protocol.knows(f.context.objectives.pack, f.command.presentation)
+    pack = f.context.objectives.pack
+    return not all(protocol.knows(pack, name) for name in (f.command.presentation, *f.command.also))
 
 
 def de_escalation_unexplained(f: Facts) -> bool:
@@ -236,6 +165,14 @@ def disposition_too_light(f: Facts) -> bool:
     """After a severe reaction or any epinephrine the patient goes to an emergency department; give a reason if not."""
     heavy = f.state.worst is Severity.SEVERE or f.state.epinephrine_given
     return heavy and f.command.disposition in LIGHT and not f.command.reason.strip()
+
+
+def observation_not_over(f: Facts) -> bool:
+    """The pack's observation time is not over; watch on, or give a reason."""
+    if f.command.disposition not in LIGHT or f.command.reason.strip():
+        return False
+    until = observed_until(f.state)
+    return f.state.severity is not None and (until is None or f.context.now < until)
 
 
 def step_unknown(f: Facts) -> bool:
@@ -376,6 +313,7 @@ GUARDS = {
         presentation_unknown,
         de_escalation_unexplained,
         disposition_too_light,
+        observation_not_over,
         step_unknown,
         step_not_orderable,
         step_not_ordered,

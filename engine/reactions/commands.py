@@ -76,11 +76,13 @@ class RecordPatientWeight(Command):
 class GradeReaction(Command):
     """The physician sets severity and presentation; the protocol's steps follow.
 
-    Going below the present grade needs a reason; so does differing from the suggestion.
+    `also` are further presentations seen at once: their steps are merged in. Going below the present grade needs a
+    reason; so does differing from the suggestion.
     """
 
     severity: Severity
     presentation: str
+    also: tuple[str, ...] = ()
     reason: str = ""
     problems: tuple[str, ...] = ()
 
@@ -119,7 +121,10 @@ class RecordStepDone(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordMedicationGiven(Command):
-    """Report a drug that went in, whether ordered or not. Beyond a cap it is kept and flagged."""
+    """Report a drug that went in, whether ordered or not. Beyond a cap it is kept and flagged.
+
+    `physician_connected` is filled by the engine: a standing order holds only while no physician is on the line.
+    """
 
     fact: ClassVar[bool] = True
     step_id: str = ""
@@ -130,6 +135,7 @@ class RecordMedicationGiven(Command):
     volume_ml: Decimal | None = None
     given_at: dt.datetime | None = None
     given_by: str = ""
+    physician_connected: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +148,12 @@ class RefuseStep(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordEmergencyCalled(Command):
-    """Report that EMS or the hospital's team was called."""
+    """Report that EMS or the hospital's team was called. `address`, where they are sent, is filled by the engine."""
 
     fact: ClassVar[bool] = True
     service: str
     called_at: dt.datetime | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

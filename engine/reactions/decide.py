@@ -12,8 +12,8 @@ from engine.reactions import protocol
 from engine.reactions.chart import overrides
 from engine.reactions.evolve import evolve
 from engine.reactions.pack import Pack
-from engine.reactions.react import REPEAT
-from engine.reactions.state import Medication, OrderedDose, ReactionState, Vitals
+from engine.reactions.react import OBSERVATION, REPEAT, VITALS
+from engine.reactions.state import Medication, OrderedDose, ReactionState, StepState, Vitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +79,17 @@ def _suggest(s: ReactionState, x: Context) -> Iterator[Event]:
         return
     suggestion = protocol.suggest(x.objectives.pack, s)
     now = (suggestion.severity, suggestion.rules, suggestion.physician_decides)
-    if now != (s.suggested, s.suggested_rules, s.physician_decides):
-        yield suggestion
+    if now == (s.suggested, s.suggested_rules, s.physician_decides):
+        return
+    yield suggestion
+    if s.severity is None and suggestion.severity is not None and suggestion.presentations:
+        yield _protocol(evolve(s, suggestion, x.now), x)
 
 
 def _weight(s: ReactionState, m: c.RecordPatientWeight, x: Context) -> Iterator[Event]:
     recorded = e.PatientWeightRecorded(weight_kg=m.weight_kg, method=m.method)
     yield recorded
-    if s.severity is not None:
+    if s.steps:
         yield _protocol(evolve(s, recorded, x.now), x)
 
 
@@ -96,6 +99,7 @@ def _grade(s: ReactionState, m: c.GradeReaction, x: Context) -> Iterator[Event]:
         was=s.severity,
         suggested=s.suggested,
         presentation=m.presentation,
+        also=tuple(name for name in dict.fromkeys(m.also) if name != m.presentation),
         reason=m.reason,
     )
     yield graded
@@ -110,7 +114,13 @@ def _protocol(s: ReactionState, x: Context) -> e.ProtocolResolved:
     fresh = tuple(offer for offer in offers if offer.step_id not in busy)
     wanted = {offer.step_id for offer in offers}
     gone = tuple(sorted(key for key in s.steps if key not in wanted))
-    return e.ProtocolResolved(pack_id=pack.pack_id, pack_hash=pack.hash, steps=fresh, superseded=gone)
+    return e.ProtocolResolved(
+        pack_id=pack.pack_id,
+        pack_hash=pack.hash,
+        steps=fresh,
+        superseded=gone,
+        reference=s.severity is None,
+    )
 
 
 def _order(s: ReactionState, m: c.OrderStep, x: Context) -> Iterator[Event]:
@@ -134,11 +144,11 @@ def _done(s: ReactionState, m: c.RecordStepDone, x: Context) -> Iterator[Event]:
 
 
 def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator[Event]:
-    """Keep a dose as reported; name the caps it went past."""
-    step = s.steps.get(m.step_id)
+    """Keep a dose as reported; name the caps it went past and on whose word it was given."""
+    step = _step_given(s, m)
     row = protocol.row_of(x.objectives.pack, s, step, m.drug, m.route)
     medication = Medication(
-        step_id=m.step_id,
+        step_id=step.offer.step_id if step else m.step_id,
         row_id=row.id if row else "",
         drug=m.drug,
         route=m.route,
@@ -150,10 +160,41 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
         given_by=m.given_by or x.actor.person_id,
     )
     yield e.MedicationGiven(
-        medication=medication, beyond=protocol.beyond(x.objectives.pack, medication, s, x.now)
+        medication=medication,
+        beyond=protocol.beyond(x.objectives.pack, medication, s, x.now),
+        authority=authority(s, m),
     )
     if step is not None and _as_ordered(step.order, medication):
-        yield e.StepDone(step_id=m.step_id, order_number=step.orders)
+        yield e.StepDone(step_id=step.offer.step_id, order_number=step.orders)
+
+
+def _step_given(s: ReactionState, m: c.RecordMedicationGiven) -> StepState | None:
+    """Return the step a dose belongs to: the one named, or the one with an open order of that drug and route."""
+    if m.step_id:
+        return s.steps.get(m.step_id)
+    return next((step for step in s.steps.values() if _ordered_now(step, m)), None)
+
+
+def _ordered_now(step: StepState, m: c.RecordMedicationGiven) -> bool:
+    open_now = bool({"ordered", "read_back"} & set(step.phases))
+    return open_now and step.order is not None and (step.order.drug, step.order.route) == (m.drug, m.route)
+
+
+def authority(s: ReactionState, m: c.RecordMedicationGiven) -> str:
+    """Return on whose word a dose was given: `order`, `standing_order` or `none`.
+
+    A standing order is what the pack marks as one, by the route of the step's first choice, while no physician is
+    connected (clinical reference, decision (i)).
+    """
+    step = _step_given(s, m)
+    if step is None:
+        return "none"
+    if _ordered_now(step, m):
+        return "order"
+    first = step.offer.doses[0] if step.offer.doses else None
+    offered = any((dose.drug, dose.route) == (m.drug, m.route) for dose in step.offer.doses)
+    stands = step.offer.standing_order and first is not None and first.route == m.route and offered
+    return "standing_order" if stands and not m.physician_connected else "none"
 
 
 def _as_ordered(order: OrderedDose | None, given: Medication) -> bool:
@@ -164,7 +205,13 @@ def _as_ordered(order: OrderedDose | None, given: Medication) -> bool:
 
 
 def _timer(s: ReactionState, m: TimerFired, x: Context) -> Iterator[Event]:
-    if m.name.startswith(REPEAT) and not s.in_phase("resolved", "disposed", "documented"):
+    if s.in_phase("disposed", "documented"):
+        return
+    if m.name == VITALS:
+        yield e.VitalsDue(due_at=m.due_at)
+    elif m.name == OBSERVATION:
+        yield e.ObservationReached(due_at=m.due_at)
+    elif m.name.startswith(REPEAT) and not s.in_phase("resolved"):
         yield e.RepeatDue(row_id=m.name.removeprefix(REPEAT), due_at=m.due_at)
 
 
@@ -173,7 +220,7 @@ def _improving(s: ReactionState, m: c.ReportImproving, x: Context) -> list[Event
 
 
 def _emergency(s: ReactionState, m: c.RecordEmergencyCalled, x: Context) -> list[Event]:
-    return [e.EmergencyCalled(service=m.service, called_at=m.called_at or x.now)]
+    return [e.EmergencyCalled(service=m.service, called_at=m.called_at or x.now, address=m.address)]
 
 
 def _dispose(s: ReactionState, m: c.DisposeReaction, x: Context) -> list[Event]:
@@ -213,6 +260,9 @@ HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
 
 def flag(s: ReactionState, m: Command, x: Context) -> tuple[str, ...]:
     """Name what is unexpected about an accepted command."""
+    flags = []
     if type(m).fact and s.in_phase("documented"):
-        return ("late",)
-    return ()
+        flags.append("late")
+    if isinstance(m, c.RecordMedicationGiven) and authority(s, m) == "none":
+        flags.append("unordered")
+    return tuple(flags)

@@ -72,23 +72,31 @@ class SeveritySuggested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReactionGraded(Event):
-    """The physician set the grade; `was` is the grade before, `suggested` what the rules had said."""
+    """The physician set the grade; `was` is the grade before, `suggested` what the rules had said.
+
+    `also` are the presentations besides the leading one.
+    """
 
     severity: Severity
     was: Severity | None
     suggested: Severity | None
     presentation: str
     reason: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolResolved(Event):
-    """The steps for this patient, with doses, as the pack gives them now; earlier open steps are superseded."""
+    """The steps for this patient, with doses, as the pack gives them now; earlier open steps are superseded.
+
+    `reference`: no physician has graded yet; these are the steps of what the rules suggest, to be read and not ordered.
+    """
 
     pack_id: str
     pack_hash: str
     steps: tuple[OfferedStep, ...]
     superseded: tuple[str, ...]
+    reference: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +136,11 @@ class StepRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MedicationGiven(Event):
-    """A drug went in. `beyond` names caps it went past."""
+    """A drug went in. `beyond` names caps it went past; `authority` is order, standing_order or none."""
 
     medication: Medication
     beyond: tuple[str, ...]
+    authority: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +153,25 @@ class RepeatDue(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmergencyCalled(Event):
-    """EMS or the hospital's team was called."""
+    """EMS or the hospital's team was called, to `address` as the directory had it ("" unknown)."""
 
     service: str
     called_at: dt.datetime
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VitalsDue(Event):
+    """Vital signs are to be measured again: the pack's interval since the last ones is over."""
+
+    due_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservationReached(Event):
+    """The pack's shortest observation after this grade is over; the physician may release."""
+
+    due_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,13 @@ def _opened(s: ReactionState, v: e.ReactionOpened, at: dt.datetime) -> ReactionS
 def _graded(s: ReactionState, v: e.ReactionGraded, at: dt.datetime) -> ReactionState:
     worst = v.severity if s.worst is None or v.severity.rank > s.worst.rank else s.worst
     return replace(
-        s, severity=v.severity, worst=worst, presentation=v.presentation, directed_at=s.directed_at or at
+        s,
+        severity=v.severity,
+        worst=worst,
+        presentation=v.presentation,
+        also=v.also,
+        directed_at=s.directed_at or at,
+        resolved_at=None,
     )
 
 
@@ -47,7 +53,7 @@ def _resolved_protocol(s: ReactionState, v: e.ProtocolResolved, at: dt.datetime)
         for step_id, step in s.steps.items()
     }
     fresh = {offer.step_id: StepState(offer=offer, phases=STEPPER.initial) for offer in v.steps}
-    return replace(s, pack_hash=v.pack_hash, steps=_frozen({**kept, **fresh}))
+    return replace(s, pack_hash=v.pack_hash, reference=v.reference, steps=_frozen({**kept, **fresh}))
 
 
 def _step(s: ReactionState, step_id: str, event: str, **change: Any) -> ReactionState:
@@ -87,7 +93,11 @@ _CHANGES: dict[type[Event], Change] = {
     e.VitalsRecorded: lambda s, v, at: replace(s, vitals=(*s.vitals, v.vitals)),
     e.PatientWeightRecorded: lambda s, v, at: replace(s, weight_kg=v.weight_kg),
     e.SeveritySuggested: lambda s, v, at: replace(
-        s, suggested=v.severity, suggested_rules=v.rules, physician_decides=v.physician_decides
+        s,
+        suggested=v.severity,
+        suggested_rules=v.rules,
+        suggested_presentations=v.presentations,
+        physician_decides=v.physician_decides,
     ),
     e.ReactionGraded: _graded,
     e.ProtocolResolved: _resolved_protocol,
@@ -96,7 +106,12 @@ _CHANGES: dict[type[Event], Change] = {
     e.StepDone: lambda s, v, at: _step(s, v.step_id, "record_done", done_at=at),
     e.StepRefused: lambda s, v, at: _step(s, v.step_id, "refuse_step"),
     e.MedicationGiven: _given,
-    e.EmergencyCalled: lambda s, v, at: replace(s, emergency_called_at=s.emergency_called_at or v.called_at),
+    e.EmergencyCalled: lambda s, v, at: replace(
+        s,
+        emergency_called_at=s.emergency_called_at or v.called_at,
+        emergency_address=s.emergency_address or v.address,
+    ),
+    e.ReactionResolved: lambda s, v, at: replace(s, resolved_at=at),
     e.ReactionDisposed: lambda s, v, at: replace(s, disposition=v.disposition),
 }
 

@@ -291,12 +291,14 @@ class ProtocolRow(Row):
 class ObservationRow(Row):
     """How long to watch and where the patient goes. `minimum_s` None: no number, the physician decides.
 
-    `default` marks the row in force; the other ones are shown as what other sources say.
+    `default` marks the row in force; the other ones are shown as what other sources say. The time is counted from the
+    onset or, where the row asks for time without symptoms, from their resolution.
     """
 
     text: str
     situation: Literal["routine", "mild", "moderate", "severe", "epinephrine", "sedated", "biphasic", "any"]
     default: bool = False
+    counted_from: Literal["onset", "resolution"] = "resolution"
     minimum_s: int | None = None
     maximum_s: int | None = None
     disposition: str = ""

@@ -4,7 +4,10 @@ Rule: no number is made here. Everything comes from a row of the pack, or from t
 """
 
 import datetime as dt
+from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
+from itertools import chain
 
 from engine.kernel.errors import Missing
 from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, measure, plain
@@ -25,6 +28,7 @@ from engine.reactions.state import (
 
 MRI = ("MR", "MRI")
 ZONE_IV = "IV"
+CALL_LEVELS = ("none", "consider", "if_unremitting", "call", "activate_team")
 
 
 def knows(pack: Pack, presentation: str) -> bool:
@@ -46,10 +50,44 @@ def suggest(pack: Pack, state: ReactionState) -> SeveritySuggested:
 
 
 def steps(pack: Pack, state: ReactionState) -> tuple[OfferedStep, ...]:
-    """Return the protocol of the present grade for this patient, as offered now."""
-    situation = Situation(
-        presentation=state.presentation,
-        severity=state.severity or Severity.SEVERE,
+    """Return the steps for this patient as offered now: those of the grade set, or else of the grade suggested."""
+    names = (state.presentation, *state.also) if state.severity else state.suggested_presentations
+    severity = state.severity or state.suggested or Severity.SEVERE
+    resolved = [resolve(pack, _situation(state, name, severity)) for name in names]
+    return tuple(_offered(step) for step in merged(chain.from_iterable(resolved)))
+
+
+def merged(every: Iterable[ProtocolStep]) -> tuple[ProtocolStep, ...]:
+    """Merge protocols: no step twice, no drug row offered twice, one call at its most urgent, watching last."""
+    kept: list[ProtocolStep] = []
+    rows: set[str] = set()
+    for step in every:
+        call = next((n for n, other in enumerate(kept) if other.kind == step.kind == "call"), None)
+        if call is not None:
+            kept[call] = max(kept[call], step, key=lambda one: CALL_LEVELS.index(one.call_level))
+            continue
+        options = tuple(option for option in step.options if option.row_id not in rows)
+        if _said(step, kept) or (step.options and not options):
+            continue
+        rows |= {option.row_id for option in options}
+        kept.append(replace(step, dose=options[0], alternatives=options[1:]) if options else step)
+    kept.sort(key=lambda step: step.kind == "observe")
+    return tuple(replace(step, number=number) for number, step in enumerate(kept, start=1))
+
+
+def _said(step: ProtocolStep, kept: Iterable[ProtocolStep]) -> bool:
+    """Return whether a step is there already: by id, or an action by its words."""
+    same = (step.kind, step.text)
+    return any(
+        step.step_id == other.step_id or (not step.options and same == (other.kind, other.text))
+        for other in kept
+    )
+
+
+def _situation(state: ReactionState, presentation: str, severity: Severity) -> Situation:
+    return Situation(
+        presentation=presentation,
+        severity=severity,
         age_years=state.age_years,
         weight_kg=state.weight_kg,
         vitals=state.vitals[-1] if state.vitals else None,
@@ -59,7 +97,6 @@ def steps(pack: Pack, state: ReactionState) -> tuple[OfferedStep, ...]:
         setting=state.setting,
         given=state.doses,
     )
-    return tuple(_offered(step) for step in resolve(pack, situation))
 
 
 def _offered(step: ProtocolStep) -> OfferedStep:
@@ -75,6 +112,9 @@ def _offered(step: ProtocolStep) -> OfferedStep:
         call_level=step.call_level,
         physician_decides=step.physician_decides,
         standing_order=step.standing_order,
+        repeat_s=step.repeat_min_s if step.kind == "observe" else None,
+        observe_s=step.observe_min_s,
+        observe_from=step.observe_from,
     )
 
 

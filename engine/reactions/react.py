@@ -1,4 +1,4 @@
-"""What follows from a reaction's events: the repeat timer of a drug that was given."""
+"""What follows from a reaction's events: when a drug may be repeated, when to measure again, how long to watch."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -9,6 +9,9 @@ from engine.reactions import events as e
 from engine.reactions.state import OfferedDose, ReactionState
 
 REPEAT = "repeat:"
+VITALS = "vitals"
+OBSERVATION = "observation"
+ONSET = "onset"
 
 
 def react(state: ReactionState, recorded: Recorded) -> Iterator[Effect]:
@@ -19,9 +22,44 @@ def react(state: ReactionState, recorded: Recorded) -> Iterator[Effect]:
         if row is not None and row.repeat_min_s is not None:
             due = event.medication.given_at + dt.timedelta(seconds=row.repeat_min_s)
             yield SetTimer(REPEAT + row.row_id, max(due, recorded.at))
-    elif isinstance(event, e.ReactionDisposed | e.ReactionResolved):
-        for row_id in sorted({dose.row_id for dose in state.given if dose.row_id}):
-            yield CancelTimer(REPEAT + row_id)
+    elif isinstance(event, e.ProtocolResolved | e.VitalsRecorded):
+        yield from _measure_again(state, recorded.at)
+    elif isinstance(event, e.ReactionGraded):
+        yield CancelTimer(OBSERVATION)
+    elif isinstance(event, e.ReactionResolved):
+        yield from _no_repeats(state)
+        until = observed_until(state)
+        if until is not None:
+            yield SetTimer(OBSERVATION, max(until, recorded.at))
+    elif isinstance(event, e.ReactionDisposed):
+        yield from _no_repeats(state)
+        yield CancelTimer(VITALS)
+        yield CancelTimer(OBSERVATION)
+
+
+def _measure_again(state: ReactionState, at: dt.datetime) -> Iterator[Effect]:
+    """Remind once after each measurement; a reminder that nobody follows is not repeated for ever."""
+    intervals = [offer.repeat_s for offer in state.watching if offer.repeat_s is not None]
+    if intervals and not state.in_phase("disposed", "documented"):
+        yield SetTimer(VITALS, at + dt.timedelta(seconds=min(intervals)))
+
+
+def _no_repeats(state: ReactionState) -> Iterator[Effect]:
+    for row_id in sorted({dose.row_id for dose in state.given if dose.row_id}):
+        yield CancelTimer(REPEAT + row_id)
+
+
+def observed_until(state: ReactionState) -> dt.datetime | None:
+    """Return when the longest of the pack's minimum observations ends; None while it has not begun."""
+    ends = []
+    for offer in state.watching:
+        if offer.observe_s is None:
+            continue
+        begins = state.onset_at if offer.observe_from == ONSET else state.resolved_at
+        if begins is None:
+            return None
+        ends.append(begins + dt.timedelta(seconds=offer.observe_s))
+    return max(ends, default=state.onset_at)
 
 
 def offered_row(state: ReactionState, row_id: str) -> OfferedDose | None:

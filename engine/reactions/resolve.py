@@ -84,6 +84,7 @@ class ProtocolStep:
     repeat_max_s: int | None = None
     observe_min_s: int | None = None
     observe_max_s: int | None = None
+    observe_from: str = ""
 
     @property
     def options(self) -> tuple[DoseOption, ...]:
@@ -286,7 +287,8 @@ def _after(pack: Pack, situation: Situation, row: ProtocolRow, number: int) -> I
             number += 1
     for seen in pack.observations:
         if seen.default and seen.situation in wanted:
-            yield _watch(seen, seen.text, number, observe_s=(seen.minimum_s, seen.maximum_s))
+            watch = _watch(seen, seen.text, number, observe_s=(seen.minimum_s, seen.maximum_s))
+            yield replace(watch, observe_from=seen.counted_from)
             number += 1
 
 

@@ -78,7 +78,11 @@ class OfferedDose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedStep:
-    """One protocol step as resolved for this patient when the reaction was graded."""
+    """One protocol step as resolved for this patient when the reaction was graded.
+
+    Of a step that watches: `repeat_s` is how often to measure, `observe_s` how long to watch at least, from `onset` or
+    from `resolution` on.
+    """
 
     step_id: str
     number: int
@@ -91,6 +95,9 @@ class OfferedStep:
     call_level: str = "none"
     physician_decides: str = ""
     standing_order: bool = False
+    repeat_s: int | None = None
+    observe_s: int | None = None
+    observe_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,15 +169,20 @@ class ReactionState:
     vitals: tuple[Vitals, ...] = ()
     suggested: Severity | None = None
     suggested_rules: tuple[str, ...] = ()
+    suggested_presentations: tuple[str, ...] = ()
     physician_decides: str = ""
     severity: Severity | None = None
     worst: Severity | None = None
     presentation: str = ""
+    also: tuple[str, ...] = ()
+    reference: bool = False
     steps: Mapping[str, StepState] = field(default_factory=lambda: MappingProxyType({}))
     given: tuple[Medication, ...] = ()
     given_elsewhere: tuple[Medication, ...] = ()
     directed_at: dt.datetime | None = None
     emergency_called_at: dt.datetime | None = None
+    emergency_address: str = ""
+    resolved_at: dt.datetime | None = None
     disposition: Disposition | None = None
 
     def in_phase(self, *names: str) -> bool:
@@ -181,6 +193,15 @@ class ReactionState:
     def doses(self) -> tuple[Medication, ...]:
         """Every dose of the session: what caps, totals and intervals are judged by."""
         return (*self.given_elsewhere, *self.given)
+
+    @property
+    def watching(self) -> tuple[OfferedStep, ...]:
+        """The steps in force that watch the patient."""
+        return tuple(
+            step.offer
+            for step in self.steps.values()
+            if step.offer.kind == "observe" and "superseded" not in step.phases
+        )
 
     @property
     def epinephrine_given(self) -> bool:

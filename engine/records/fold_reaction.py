@@ -160,6 +160,7 @@ def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
         "citation": order.get("citation") or (row.citation if row else None),
         "evidence": order.get("evidence") or (row.evidence if row else None),
         "ordered": bool(order),
+        "authority": v.authority or ("order" if order else "none"),
         "beyond": list(v.beyond),
     }
     b.add("interventions.medications", drug, r.id)
@@ -170,7 +171,8 @@ def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
 
 def _called(b: Book, r: Recorded, v: e.EmergencyCalled) -> None:
     if r.stream.id not in b.values.get("reaction.emergency_call", {}):
-        call = {"called_at": v.called_at, "service": v.service, "recorded_by": r.actor.person_id}
+        call = {"called_at": v.called_at, "service": v.service, "address": v.address or None}
+        call["recorded_by"] = r.actor.person_id
         b.under("reaction.emergency_call", r.stream.id, call, r.id)
 
 

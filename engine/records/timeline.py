@@ -88,10 +88,14 @@ def _ordered(p: Payload) -> str:
     return f"Ordered: {dose_text(p['order']) or p['step']}{past}"
 
 
+_AUTHORITY = {"none": " without an order", "standing_order": " by standing order"}
+
+
 def _given(p: Payload) -> str:
     caps = ", ".join(words(cap).lower() for cap in p["beyond"])
     beyond = f"; beyond its row: {caps}" if caps else ""
-    return f"Given: {dose_text(p['medication'])}, by {p['medication']['given_by']}{beyond}"
+    word = _AUTHORITY.get(p.get("authority", ""), "")
+    return f"Given{word}: {dose_text(p['medication'])}, by {p['medication']['given_by']}{beyond}"
 
 
 def _assigned(p: Payload) -> str:
@@ -164,7 +168,10 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "StepDone": ("reaction", lambda p: f"Done: {p['step']}"),
     "StepRefused": ("reaction", lambda p: f"Decided against: {p['step']} ({p['reason']})"),
     "MedicationGiven": ("reaction", _given),
-    "EmergencyCalled": ("reaction", lambda p: f"Emergency call: {p['service']}"),
+    "EmergencyCalled": (
+        "reaction",
+        lambda p: f"Emergency call: {p['service']}" + (f", to {p['address']}" if p.get("address") else ""),
+    ),
     "ReactionImproving": ("reaction", "Patient improving"),
     "ReactionResolved": ("reaction", "Signs resolved"),
     "ReactionDisposed": ("reaction", lambda p: f"Disposition: {words(p['disposition'])}"),

@@ -66,6 +66,8 @@ FILLED: Mapping[str, frozenset[str]] = {
     "GradeReaction": frozenset({"problems"}),
     "OrderStep": frozenset({"problems"}),
     "DisposeReaction": frozenset({"problems"}),
+    "RecordMedicationGiven": frozenset({"physician_connected"}),
+    "RecordEmergencyCalled": frozenset({"address"}),
     "HoldCoverage": frozenset({"problems"}),
     "AttestRecord": frozenset({"record_hash", "missing"}),
 }

@@ -34,8 +34,8 @@ VITALS = "SessionService.RecordVitals"
 
 async def test_an_unknown_session(room: Room) -> None:
     """A command and a read of a session that was never made are NOT_FOUND and make nothing."""
-    for rpc in (VITALS, "SessionService.StartPreparation"):
-        assert (await room.refused("tech-1", rpc)).reason == "NOT_FOUND"
+    for rpc, fields in ((VITALS, {"systolic_mmhg": 120}), ("SessionService.StartPreparation", {})):
+        assert (await room.refused("tech-1", rpc, fields)).reason == "NOT_FOUND"
     assert await room.events() == []
 
 

@@ -92,7 +92,7 @@ def test_a_dose_goes_in_by_order_and_read_back() -> None:
     assert names(play.do(right, RESPONDER)) == ["StepReadBack"]
     assert names(give(play)) == ["MedicationGiven", "StepDone"]  # type: ignore[arg-type]  # events
     assert play.refused(order(play), PHYSICIAN) == "REPEAT_TOO_SOON"
-    assert names(play.wait(5 * 60)) == ["RepeatDue"]
+    assert "RepeatDue" in names(play.wait(5 * 60))
     assert names(play.do(order(play), PHYSICIAN)) == ["StepOrdered"]
 
 
@@ -102,7 +102,7 @@ def test_only_a_physician_grades_orders_and_disposes() -> None:
     play = opened()
     suggested = play.do(c.RecordSigns(signs=("S-A3-5",)), TECHNOLOGIST)
 
-    assert names(suggested) == ["SignsRecorded", "SeveritySuggested"]
+    assert names(suggested) == ["SignsRecorded", "SeveritySuggested", "ProtocolResolved"]
     assert play.of(e.SeveritySuggested)[-1].rules
     grade = c.GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis")
     assert play.refused(grade, TECHNOLOGIST) == "NOT_A_PHYSICIAN"
@@ -265,7 +265,7 @@ def test_facts_are_kept_after_the_end_and_marked_late() -> None:
     play.do(c.DocumentReaction(allergy_documented=True, instructions_given=True), TECHNOLOGIST)
     play.do(c.RecordMedicationGiven(drug="oxygen", route="inhaled"), RESPONDER)
 
-    assert play.log[-1].flags == ("late",)
+    assert play.log[-1].flags == ("late", "unordered")
 
 
 def test_the_emergency_call_is_a_fact_beside_the_course() -> None:

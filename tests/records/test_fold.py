@@ -30,6 +30,8 @@ _NOT_OF_THE_RECORD = {
     "ReactionClosed": "the reaction's own disposition says more",
     "ReactionImproving": "on the timeline",
     "RepeatDue": "a reminder, not an act",
+    "VitalsDue": "a reminder, not an act",
+    "ObservationReached": "a reminder, not an act; the disposition says when the patient left",
     "DosesElsewhereKnown": "each dose stands in the reaction in which it was given",
     "RingRepeated": "the highest rung rings on",
     "PageSent": "single pages are not of the record",

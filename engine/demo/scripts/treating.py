@@ -24,6 +24,7 @@ def grade(severity: str, presentation: str) -> tuple[Step, ...]:
             "ReactionService.GradeReaction",
             {"severity": f"SEVERITY_{severity.upper()}", "presentation": presentation},
         ),
+        Await("ReactionGraded"),
         Await("ProtocolResolved"),
     )
 

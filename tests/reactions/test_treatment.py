@@ -1,0 +1,275 @@
+"""Several presentations at once, steps before a physician is there, on whose word a dose went in, and what is timed."""
+
+import itertools
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.kernel.errors import Rejected
+from engine.reactions import commands as c
+from engine.reactions import events as e
+from engine.reactions import protocol
+from engine.reactions.decide import Objectives
+from engine.reactions.guards import total_mg
+from engine.reactions.machine import machine
+from engine.reactions.state import Disposition, Severity
+from tests.reactions.packs import pack
+from tests.reactions.test_machine import (
+    PHYSICIAN,
+    RESPONDER,
+    TECHNOLOGIST,
+    give,
+    graded,
+    offer,
+    opened,
+    order,
+)
+from tests.workflows.play import Play, names
+
+CALM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+HOME = c.DisposeReaction(disposition=Disposition.DISCHARGED_HOME)
+
+
+def offered_rows(play: Play) -> list[str]:
+    """Return every dose row offered by a step in force, as often as it is offered."""
+    steps = [step for step in play.state.steps.values() if "superseded" not in step.phases]
+    return [dose.row_id for step in steps for dose in step.offer.doses]
+
+
+def test_two_presentations_are_merged_without_offering_a_drug_twice() -> None:
+    """Severe bronchospasm with hives: the base set and the call once, the antihistamine beside the epinephrine."""
+    alone = graded(presentation="bronchospasm")
+    both = opened()
+    both.do(
+        c.GradeReaction(severity=Severity.SEVERE, presentation="bronchospasm", also=("hives",)),
+        PHYSICIAN,
+    )
+    rows = offered_rows(both)
+
+    assert both.state.also == ("hives",)
+    assert len(rows) == len(set(rows))
+    assert set(rows) > set(offered_rows(alone))
+    calls = [step.offer.call_level for step in both.state.steps.values() if step.offer.kind == "call"]
+    assert calls == ["call"]
+    numbers = [step.offer.number for step in both.state.steps.values()]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    kinds = [s.offer.kind for s in sorted(both.state.steps.values(), key=lambda one: one.offer.number)]
+    assert "observe" not in kinds[: kinds.index("observe")]
+    assert set(kinds[kinds.index("observe") :]) == {"observe"}
+
+
+def test_an_unknown_presentation_among_several_is_refused() -> None:
+    """The leading one is known, another is not: nothing is graded."""
+    wrong = c.GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis", also=("hiccups",))
+
+    assert opened().refused(wrong, PHYSICIAN) == "PRESENTATION_UNKNOWN"
+
+
+@CALM
+@given(data=st.data())
+def test_any_pair_of_presentations_merges_without_repeating_a_step(data: st.DataObject) -> None:
+    """Whatever two are named in whatever order: no step and no drug row twice, and no more than one call."""
+    pairs = list(itertools.permutations(sorted(pack().presentations), 2))
+    first, second = data.draw(st.sampled_from(pairs))
+    severity = data.draw(st.sampled_from(list(Severity)))
+    play = opened(age_years=data.draw(st.sampled_from([3, 9, 54])), weight_kg=Decimal(20))
+    play.do(c.GradeReaction(severity=severity, presentation=first, also=(second,)), PHYSICIAN)
+    offers = [step.offer for step in play.state.steps.values()]
+    said = [(offer.kind, offer.text) for offer in offers if not offer.doses]
+
+    assert len(said) == len(set(said))
+    assert len(offered_rows(play)) == len(set(offered_rows(play)))
+    assert sum(offer.kind == "call" for offer in offers) <= 1
+
+
+def test_before_a_physician_is_there_the_steps_can_be_read() -> None:
+    """The signs suggest a grade: its steps are shown as reference, none can be ordered, and a grade replaces them."""
+    play = opened()
+    happened = play.do(c.RecordSigns(signs=("S-A3-5",)), TECHNOLOGIST)
+
+    assert names(happened) == ["SignsRecorded", "SeveritySuggested", "ProtocolResolved"]
+    assert play.state.reference
+    step_id, dose = offer(play, "epinephrine", "IM")
+    assert dose.dose_mg == Decimal("0.3")
+    assert play.refused(c.OrderStep(step_id=step_id, row_id=dose.row_id), PHYSICIAN) == "WRONG_PHASE"
+    play.do(c.GradeReaction(severity=Severity.MODERATE, presentation="bronchospasm"), PHYSICIAN)
+    assert not play.state.reference
+    assert "superseded" in play.state.steps[step_id].phases
+
+
+def test_in_reference_mode_nothing_is_suggested_and_nothing_offered() -> None:
+    """One setting turns suggestion and resolved doses into a plain display of the pack's rows."""
+    play = Play(machine(Objectives(pack=pack(), decision_support=False)), "ses-1-r1")
+    play.do(opening(play), TECHNOLOGIST)
+    assert names(play.do(c.RecordSigns(signs=("S-A3-5",)), TECHNOLOGIST)) == ["SignsRecorded"]
+
+
+def opening(play: Play) -> c.OpenReaction:
+    """Return the command that opened a reaction like those of the other tests."""
+    first = opened().of(e.ReactionOpened)[0]
+    fields = {name: getattr(first, name) for name in first.__slots__ if not name.startswith("pack_")}
+    return c.OpenReaction(alerted="physician-1", **fields)
+
+
+@pytest.mark.parametrize(
+    ("connected", "drug", "route", "expected"),
+    [
+        (False, "epinephrine", "IM", "standing_order"),
+        (False, "epinephrine auto-injector", "IM", "standing_order"),
+        (False, "epinephrine", "IV", "none"),
+        (False, "diphenhydramine", "IV", "none"),
+        (True, "epinephrine", "IM", "none"),
+    ],
+)
+def test_without_a_physician_only_the_standing_order_stands(
+    connected: bool, drug: str, route: str, expected: str
+) -> None:
+    """IM epinephrine for anaphylaxis while nobody is on the line; every other dose is kept and marked unordered."""
+    play = opened()
+    play.do(c.RecordSigns(signs=("S-A3-5",)), TECHNOLOGIST)
+    step_id, _ = offer(play, "epinephrine", "IM")
+    dose = c.RecordMedicationGiven(
+        step_id=step_id, drug=drug, route=route, dose_mg=Decimal("0.3"), physician_connected=connected
+    )
+    play.do(dose, RESPONDER)
+
+    assert play.of(e.MedicationGiven)[-1].authority == expected
+    assert ("unordered" in play.log[-1].flags) == (expected == "none")
+
+
+def test_a_dose_without_a_step_belongs_to_the_open_order_of_its_drug() -> None:
+    """The order is fulfilled, so that it is not given again."""
+    play = graded()
+    play.do(order(play), PHYSICIAN)
+    step_id, _ = offer(play, "epinephrine", "IM")
+    play.do(c.RecordMedicationGiven(drug="epinephrine", route="IM", dose_mg=Decimal("0.3")), RESPONDER)
+
+    assert play.of(e.MedicationGiven)[-1].authority == "order"
+    assert play.state.given[-1].step_id == step_id
+    assert "done" in play.state.steps[step_id].phases
+    give(play)
+    assert play.of(e.MedicationGiven)[-1].authority == "none"
+
+
+def test_vital_signs_are_asked_for_again_after_the_packs_interval() -> None:
+    """Five minutes after a severe grade, counted anew from each measurement; one reminder, not one for ever."""
+    play = graded()
+    assert names(play.wait(299)) == []
+    play.do(c.RecordVitals(systolic_mmhg=110), RESPONDER)
+    assert names(play.wait(299)) == []
+    assert names(play.wait(1)) == ["VitalsDue"]
+    assert names(play.wait(3600)) == []
+
+
+def test_a_mild_reaction_is_watched_before_the_patient_goes_home() -> None:
+    """Twenty minutes from the onset by the pack's row; earlier only with a reason."""
+    play = graded(Severity.MILD, "hives")
+    play.wait(600)
+    play.do(c.ReportResolved(), TECHNOLOGIST)
+    assert play.refused(HOME, PHYSICIAN) == "OBSERVATION_NOT_OVER"
+    assert "ObservationReached" in names(play.wait(600))
+    play.do(HOME, PHYSICIAN)
+    assert play.timers == {}
+
+
+def test_a_moderate_reaction_is_watched_from_its_resolution_on() -> None:
+    """An hour without symptoms; a relapse starts it anew."""
+    play = graded(Severity.MODERATE, "hives")
+    play.wait(3600)
+    assert play.refused(HOME, PHYSICIAN) == "OBSERVATION_NOT_OVER"
+    play.do(c.ReportResolved(), TECHNOLOGIST)
+    play.wait(1800)
+    play.do(c.GradeReaction(severity=Severity.MODERATE, presentation="hives"), PHYSICIAN)
+    play.do(c.ReportResolved(), TECHNOLOGIST)
+    assert "ObservationReached" not in names(play.wait(3599))
+    assert play.refused(HOME, PHYSICIAN) == "OBSERVATION_NOT_OVER"
+    assert "ObservationReached" in names(play.wait(1))
+    play.do(HOME, PHYSICIAN)
+
+
+def test_home_before_the_time_needs_words() -> None:
+    """The reason is kept with the disposition."""
+    play = graded(Severity.MODERATE, "hives")
+    play.do(c.ReportResolved(), TECHNOLOGIST)
+    play.do(
+        c.DisposeReaction(disposition=Disposition.DISCHARGED_HOME, reason="leaves against advice"), PHYSICIAN
+    )
+
+    assert play.of(e.ReactionDisposed)[0].reason == "leaves against advice"
+
+
+def test_back_from_resolved_the_grade_goes_down_only_with_a_reason() -> None:
+    """A severe reaction that resolved is not called mild without words."""
+    play = graded()
+    play.do(c.ReportResolved(), TECHNOLOGIST)
+    mild = c.GradeReaction(severity=Severity.MILD, presentation="hives")
+
+    assert play.refused(mild, PHYSICIAN) == "DE_ESCALATION_UNEXPLAINED"
+
+
+DOSES = [("epinephrine", "IM"), ("epinephrine", "IV"), ("diphenhydramine", "IV"), ("albuterol", "inhaled")]
+
+
+@CALM
+@given(
+    acts=st.lists(
+        st.tuples(
+            st.sampled_from(DOSES),
+            st.sampled_from(["0.1", "0.3", "0.5", "25", "50"]),
+            st.integers(0, 1000),
+        ),
+        max_size=14,
+    )
+)
+def test_no_sequence_of_orders_goes_past_a_cap_or_an_interval_unsaid(
+    acts: list[tuple[tuple[str, str], str, int]],
+) -> None:
+    """Whatever is ordered and given when: against a limit it is refused; no epinephrine total is above 1 mg."""
+    play = graded(presentation="anaphylaxis")
+    rows = {
+        (dose.drug, dose.route): (key, dose)
+        for key, step in play.state.steps.items()
+        for dose in step.offer.doses
+    }
+    for (drug, route), mg, pause in acts:
+        play.wait(pause)
+        if (drug, route) not in rows:
+            continue
+        step_id, dose = rows[(drug, route)]
+        wish = c.OrderStep(step_id=step_id, row_id=dose.row_id, dose_mg=Decimal(mg))
+        before = play.state
+        try:
+            play.do(wish, PHYSICIAN)
+        except Rejected:
+            continue
+        ordered = play.of(e.StepOrdered)[-1].order
+        assert ordered is not None
+        assert protocol.problems(pack(), ordered, before, play.now) == ()
+        play.do(
+            c.RecordMedicationGiven(step_id=step_id, drug=drug, route=route, dose_mg=Decimal(mg)), RESPONDER
+        )
+    epinephrine = [one for one in play.state.given if one.counter == "epinephrine"]
+    assert total_mg(pack(), epinephrine) <= 1
+    assert all(one.beyond == () for one in play.of(e.MedicationGiven))
+
+
+@CALM
+@given(
+    grades=st.lists(
+        st.tuples(st.sampled_from(list(Severity)), st.sampled_from(["", "better"])), min_size=1, max_size=8
+    )
+)
+def test_the_grade_never_goes_down_in_silence(grades: list[tuple[Severity, str]]) -> None:
+    """Every step down carries its reason; the worst grade is never forgotten."""
+    play = opened()
+    for severity, reason in grades:
+        try:
+            play.do(c.GradeReaction(severity=severity, presentation="hives", reason=reason), PHYSICIAN)
+        except Rejected as refusal:
+            assert refusal.reason == "DE_ESCALATION_UNEXPLAINED"
+    for was, now in itertools.pairwise(play.of(e.ReactionGraded)):
+        assert now.severity.rank >= was.severity.rank or now.reason
+    worst = max((graded.severity for graded in play.of(e.ReactionGraded)), key=lambda one: one.rank)
+    assert play.state.worst is worst
