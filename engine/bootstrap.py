@@ -39,10 +39,11 @@ from engine.runtime.timers import Timers
 from engine.runtime.watchers import Watchers
 from engine.services.copies import RecordCopies
 from engine.services.demo_time import DemoTime
+from engine.services.doors import Tls, check_doors
 from engine.services.interceptors import Pipeline
 from engine.services.lines import Lines
 from engine.services.ports import Ports
-from engine.services.server import GrpcServer, Tls
+from engine.services.server import GrpcServer
 from engine.services.servicers import Servicers
 from engine.services.status import StatusBoard
 from engine.services.web import WebServer
@@ -139,8 +140,27 @@ class Engine:
     subscriptions: list[Subscription] = field(default_factory=list)
 
     async def start(self) -> Listening:
-        """Open the store, start what runs by itself, then listen; the doors open last."""
+        """Try every door, open the store, start what runs by itself, then listen; the doors open last.
+
+        Raises what keeps it from starting, with everything that was started ended again.
+        """
+        settings, tls = self.settings, _tls(self.settings)
+        doors = {
+            "--grpc-port": (settings.bind, settings.grpc_port),
+            "--http-port": (settings.bind, settings.http_port),
+            "--mllp-port": (settings.bind, settings.mllp_port),
+            "--media-port": ("127.0.0.1", settings.media_port),
+        }
+        check_doors(doors, tls)
         await self.executor.open()
+        try:
+            return await self._opened(tls)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _opened(self, tls: Tls | None) -> Listening:
+        settings = self.settings
         await self.registry.open()
         await self.media.start()
         inbound = Subscription("hl7", self.executor, self.intake.handle)
@@ -153,12 +173,10 @@ class Engine:
             self.lines.run(),
         )
         self.tasks = [asyncio.create_task(loop) for loop in loops]
-        tls = _tls(self.settings)
-        bind = self.settings.bind
         return Listening(
-            grpc=await self.grpc.start(bind=bind, port=self.settings.grpc_port, tls=tls),
-            http=await self.web.start(bind=bind, port=self.settings.http_port, tls=tls),
-            mllp=await self.listener.start(bind, self.settings.mllp_port),
+            grpc=await self.grpc.start(bind=settings.bind, port=settings.grpc_port, tls=tls),
+            http=await self.web.start(bind=settings.bind, port=settings.http_port, tls=tls),
+            mllp=await self.listener.start(settings.bind, settings.mllp_port),
         )
 
     async def stop(self) -> None:

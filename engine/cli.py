@@ -6,8 +6,10 @@ Exit codes: 0 done; 1 the answer is no (a record does not verify, a story went o
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ class Problem(click.ClickException):
 @click.version_option(VERSION, prog_name="attend")
 def cli() -> None:
     """Attend: an open engine for virtual contrast supervision."""
+    # gRPC writes its own lines on standard error; what a person must know is said by the command itself.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 @cli.command()
@@ -54,26 +58,40 @@ def serve(config: Path | None, ready_file: Path | None, authorities: tuple[str, 
 
     Example: attend serve --demo --data-dir attend-data
     """
-    from engine.services.server import PlaintextRefused, PortTaken
+    from engine.services.doors import CertificateUnusable, PlaintextRefused, PortTaken
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    mapped = dict(item.split("=", 1) for item in authorities if "=" in item)
+    if not all("=" in item for item in authorities):
+        raise Problem("--fhir-authority: write it as AUTHORITY=FHIR-SYSTEM")
+    mapped = dict(item.split("=", 1) for item in authorities)
     settings = _settings(config, fhir_authorities=mapped or None, **options)
     try:
         _run(_serve(settings, ready_file))
-    except (PortTaken, PlaintextRefused, AttendError) as error:
+    except (PortTaken, PlaintextRefused, CertificateUnusable, AttendError) as error:
         raise Problem(str(error)) from None
     except OSError as error:
-        raise Problem(f"cannot listen: {error.strerror}; choose another port with --mllp-port") from None
+        where = error.filename or settings.data_dir
+        raise Problem(
+            f"cannot use {where}: {error.strerror}; choose another folder with --data-dir"
+        ) from None
 
 
 def _settings(config: Path | None, **overrides: Any) -> Settings:
     try:
         return load(config, **overrides)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise Problem(f"{field}: {first['msg']}") from None
+        raise Problem(_complaint(error.errors()[0])) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Problem(f"{config}: this is not TOML: {error}") from None
+
+
+def _complaint(first: Any) -> str:
+    """Return what is wrong with a setting: its name, and what to write."""
+    field = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        said = "there is no such setting"
+    return f"{field}: {said}" if field else said
 
 
 def _run(work: Any) -> Any:

@@ -3,10 +3,11 @@
 Rule: every port, path and limit a user may change has its name here; nothing else reads the environment.
 """
 
+import re
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -41,11 +42,32 @@ class Settings(BaseSettings):
     rung_s: tuple[int, int, int] = (30, 30, 30)
     ring_repeat_s: int = Field(30, ge=5, le=600)
     organization_id: str = "org-demo"
-    hl7_destination: str = Field("", pattern=r"^([^:]+:\d{1,5})?$")
+    hl7_destination: str = ""
     fhir_base_url: str = ""
     fhir_authorities: dict[str, str] = Field(default_factory=dict)
     max_commands_in_flight: int = Field(1024, ge=1)
     max_watchers: int = Field(2000, ge=1)
+
+    @field_validator("hl7_destination")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if not re.fullmatch(r"([^:]+:\d{1,5})?", value):
+            raise ValueError("write it as host:port")
+        return value
+
+    @field_validator("fhir_base_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if not re.fullmatch(r"(https?://[^\s/]+\S*)?", value):
+            raise ValueError("write it as an http:// or https:// address")
+        return value
+
+    @field_validator("tls_certificate", "tls_key")
+    @classmethod
+    def _file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("there is no such file")
+        return value
 
     @model_validator(mode="after")
     def _tls_off_loopback(self) -> Self:
@@ -53,7 +75,8 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate and tls_key come together: set both or neither")
         if self.bind not in LOOPBACK and self.tls_certificate is None:
             raise ValueError(
-                f"plaintext is served on loopback only: set tls_certificate and tls_key, or bind to {LOOPBACK[0]}"
+                "plaintext is served on loopback only: to bind to another address set tls_certificate and tls_key, "
+                f"or use --bind {LOOPBACK[0]}"
             )
         return self
 

@@ -4,11 +4,8 @@ Rule: plaintext is served on loopback only.
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from engine.services.contract import PACKAGE, Rpc
+from engine.services.doors import PortTaken, Tls, check_bind, unusable
 from engine.services.errors import DETAILS_KEY, Refusal
 from engine.services.interceptors import Pipeline
 
@@ -33,40 +31,6 @@ _OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
 )
-
-
-class PortTaken(RuntimeError):
-    """The port cannot be bound; the message says what to do."""
-
-
-class PlaintextRefused(RuntimeError):
-    """Plaintext was asked for beyond loopback."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """The server's certificate chain and key, as PEM files."""
-
-    certificate: Path
-    key: Path
-
-
-def check_bind(bind: str, tls: Tls | None) -> None:
-    """Raise PlaintextRefused unless the address is loopback or TLS is configured."""
-    if tls is None and not is_loopback(bind):
-        raise PlaintextRefused(
-            f"plaintext is served on loopback only: to listen on {bind}, set tls_certificate and tls_key"
-        )
-
-
-def is_loopback(bind: str) -> bool:
-    """Return whether an address reaches this machine only."""
-    if bind == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bind.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class GrpcServer:
@@ -96,9 +60,7 @@ class GrpcServer:
                 else self._server.add_secure_port(address, _credentials(tls))
             )
         except RuntimeError:
-            raise PortTaken(
-                f"cannot listen on {address}: the port is taken; choose another with --grpc-port"
-            ) from None
+            raise PortTaken(unusable(bind, port, "--grpc-port")) from None
         await self._server.start()
         for name in ("", *names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

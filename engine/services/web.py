@@ -27,9 +27,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from engine.services.contract import PACKAGE, Rpc
+from engine.services.doors import Tls, check_bind, listening
 from engine.services.errors import Refusal
 from engine.services.interceptors import Pipeline
-from engine.services.server import MAX_MESSAGE_BYTES, PortTaken, Tls, check_bind
+from engine.services.server import MAX_MESSAGE_BYTES
 from engine.services.status import StatusBoard, page
 
 
@@ -183,8 +184,8 @@ class WebServer:
     async def start(self, *, bind: str, port: int, tls: Tls | None = None) -> int:
         """Listen, and return the port (0 chooses one). Raises PlaintextRefused or PortTaken."""
         check_bind(bind, tls)
-        listening = _socket(bind, port)
-        self.port = listening.getsockname()[1]
+        door = listening(bind, port, "--http-port")
+        self.port = door.getsockname()[1]
         config = uvicorn.Config(
             self._application,
             log_config=None,
@@ -196,7 +197,7 @@ class WebServer:
             ssl_keyfile=tls.key if tls else None,
         )
         self._server = _Uvicorn(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listening]))
+        self._task = asyncio.create_task(self._server.serve(sockets=[door]))
         ready = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
@@ -210,18 +211,3 @@ class WebServer:
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await self._task
-
-
-def _socket(bind: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
-    made = socket.socket(family)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((bind.strip("[]"), port))
-        made.listen(2048)
-    except OSError:
-        made.close()
-        raise PortTaken(
-            f"cannot listen on {bind}:{port}: the port is taken; choose another with --http-port"
-        ) from None
-    return made

@@ -32,9 +32,10 @@ from engine.runtime.executor import Executor
 from engine.runtime.ids import SeededIds
 from engine.runtime.limits import Limits
 from engine.runtime.watchers import Watchers
+from engine.services.doors import Tls
 from engine.services.interceptors import CallLimits, Pipeline
 from engine.services.ports import MissingItem, Ports, RecordCopy
-from engine.services.server import GrpcServer, Tls
+from engine.services.server import GrpcServer
 from engine.services.servicers import Servicers
 from engine.services.status import StatusBoard
 from engine.services.web import WebServer

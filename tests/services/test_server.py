@@ -22,7 +22,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from attend.v1 import sessions_pb2, watch_pb2
-from engine.services.server import GrpcServer, PlaintextRefused, PortTaken, Tls, check_bind
+from engine.services.doors import PlaintextRefused, PortTaken, Tls, check_bind
+from engine.services.server import GrpcServer
 from engine.workflows.session import commands as c
 from tests.services.house import House, house, schedule
 
