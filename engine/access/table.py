@@ -1,7 +1,9 @@
 """The one table that says which role may call which RPC. What has no row is refused.
 
-Source: DESIGN section 1 (who is who) and invariant 11. The machines decide on top of it who exactly (the physician of
-this session, its technologist); `scope` decides where. A test holds the rows equal to the contract's RPCs.
+Source: DESIGN section 1 (who is who) and invariant 11. `scope` decides where. The session's guards decide on top of it
+who exactly, for what the session's own physician clears, puts off or signs and its technologist signs
+(`not_the_physician`, `not_the_technologist`). A reaction is directed by any physician licensed for the site's state:
+nobody waits for a name in an emergency. A test holds the rows equal to the contract's RPCs.
 """
 
 from collections.abc import Mapping

@@ -53,7 +53,20 @@ def _resolved_protocol(s: ReactionState, v: e.ProtocolResolved, at: dt.datetime)
         for step_id, step in s.steps.items()
     }
     fresh = {offer.step_id: StepState(offer=offer, phases=STEPPER.initial) for offer in v.steps}
-    return replace(s, pack_hash=v.pack_hash, reference=v.reference, steps=_frozen({**kept, **fresh}))
+    steps = {**kept, **fresh}
+    order = tuple(sorted(steps, key=lambda step_id: _place(steps[step_id])))
+    return replace(
+        s,
+        pack_hash=v.pack_hash,
+        reference=v.reference,
+        steps=_frozen({step_id: steps[step_id] for step_id in order}),
+        step_order=order,
+    )
+
+
+def _place(step: StepState) -> tuple[bool, int, str]:
+    """Return what steps are ordered by: their number in the protocol, those of an earlier grade last."""
+    return ("superseded" in step.phases, step.offer.number, step.offer.step_id)
 
 
 def _step(s: ReactionState, step_id: str, event: str, **change: Any) -> ReactionState:

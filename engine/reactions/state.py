@@ -177,6 +177,7 @@ class ReactionState:
     also: tuple[str, ...] = ()
     reference: bool = False
     steps: Mapping[str, StepState] = field(default_factory=lambda: MappingProxyType({}))
+    step_order: tuple[str, ...] = ()
     given: tuple[Medication, ...] = ()
     given_elsewhere: tuple[Medication, ...] = ()
     directed_at: dt.datetime | None = None

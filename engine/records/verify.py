@@ -144,7 +144,12 @@ class Verifier:
         after, erased = _disclosed(lines, end + 1, folded)
         _same(lines, 0, folded.record_part)
         _same(lines, after, folded.seal_part)
-        if len(lines) != after + len(folded.seal_part) + 1 or lines[-1]:
+        whole = after + len(folded.seal_part)
+        if len(lines) == whole:
+            raise _Broken(
+                Problem("layout", "the line end after the last line is missing: a byte was cut off")
+            )
+        if len(lines) != whole + 1 or lines[-1]:
             raise _Broken(Problem("layout", "there is something after the end of the record"))
         return self._report(folded, erased)
 

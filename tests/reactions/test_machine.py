@@ -48,6 +48,20 @@ def graded(
     return play
 
 
+def test_steps_stand_in_the_order_of_the_protocol_and_left_ones_last() -> None:
+    """After another grade the present protocol comes first, by number; what is no longer asked stands at the end."""
+    play = graded(Severity.MILD, "hives")
+    mild = play.state.step_order
+    play.do(c.GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis"), PHYSICIAN)
+    steps = [play.state.steps[step_id] for step_id in play.state.step_order]
+    left = ["superseded" in step.phases for step in steps]
+    numbers = [step.offer.number for step in steps if "superseded" not in step.phases]
+
+    assert mild and numbers == sorted(numbers)
+    assert left == sorted(left) and any(left)
+    assert tuple(play.state.steps) == play.state.step_order
+
+
 def offer(play: Play, drug: str, route: str) -> tuple[str, OfferedDose]:
     for step_id, step in play.state.steps.items():
         for dose in step.offer.doses:

@@ -113,7 +113,12 @@ def test_a_missing_or_added_byte_is_found(whole: bytes) -> None:
         assert not verifier.check(whole[:at] + b"7" + whole[at:]).sound
 
     assert verifier.check(whole + b"\n").problems[0].where == "layout"
-    assert not verifier.check(whole[:-1]).sound
+    assert verifier.check(whole + b"7").problems[0].why == "there is something after the end of the record"
+    [cut] = verifier.check(whole[:-1]).problems
+    assert (cut.where, cut.why.partition(":")[0]) == (
+        "layout",
+        "the line end after the last line is missing",
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"{}", b"\x00" * 100, b"[" * 100_000, b"null\n"])

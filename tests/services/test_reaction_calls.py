@@ -70,6 +70,16 @@ async def test_a_graded_reaction_shows_its_steps_with_exact_doses(home: House) -
     assert all(step.phases == [reactions_pb2.STEP_PHASE_PROPOSED] for step in answer.reaction.steps.values())
 
 
+async def test_the_steps_come_with_their_order(home: House) -> None:
+    """A map has no order, so the ids come in the order of the protocol beside it, each step once."""
+    reaction = (await graded(home)).reaction
+    numbers = [reaction.steps[step_id].offer.number for step_id in reaction.step_order]
+
+    assert sorted(reaction.step_order) == sorted(reaction.steps)
+    assert numbers == sorted(numbers)
+    assert numbers[0] == 1
+
+
 async def test_only_a_physician_grades(home: House) -> None:
     """A technologist's grade is refused before the machine hears of it."""
     await opened(home)
