@@ -17,15 +17,11 @@ import click
 from pydantic import ValidationError
 
 from engine.kernel.errors import AttendError
+from engine.protocol_cli import Problem, protocol
 from engine.settings import VERSION, Settings, load
+from engine.signing_cli import diff, sign
 
 # Parts are imported by the command that needs them: `attend call` must not pay for the whole engine.
-
-
-class Problem(click.ClickException):
-    """An error that says what to do next; exit code 2."""
-
-    exit_code = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -197,69 +193,9 @@ def token(data_dir: Path, person: str, role: str, organization: str, sites: tupl
     click.echo(made)
 
 
-@cli.group()
-def protocol() -> None:
-    """Reaction protocol packs."""
-
-
-@protocol.command("list")
-def protocol_list() -> None:
-    """List the packs with version, hash and presentations."""
-    from engine.bootstrap import load_packs
-
-    for pack in load_packs().values():
-        click.echo(
-            f"{pack.pack_id} {pack.version} {pack.hash[:12]} (unsigned) {', '.join(pack.presentations)}"
-        )
-
-
-@protocol.command("show")
-@click.option("--pack", "pack_id", default="acr-2026", show_default=True)
-@click.option("--presentation", required=True)
-@click.option(
-    "--severity", default="severe", show_default=True, type=click.Choice(["mild", "moderate", "severe"])
-)
-@click.option("--age-years", type=int)
-@click.option("--weight-kg", type=str)
-@click.option("--setting", default="idtf", show_default=True, type=click.Choice(["office", "idtf", "hopd"]))
-@click.option("--json", "as_json", is_flag=True)
-def protocol_show(pack_id: str, as_json: bool, **asked: Any) -> None:
-    """Print a protocol resolved for one patient, with formulas and sources.
-
-    Example: attend protocol show --presentation anaphylaxis --age-years 6 --weight-kg 20
-    """
-    from engine.bootstrap import load_packs
-    from engine.demo.shown import shown_steps
-
-    packs = load_packs()
-    if pack_id not in packs:
-        raise Problem(f"--pack: choose one of {', '.join(packs)}")
-    try:
-        steps = shown_steps(packs[pack_id], **asked)
-    except AttendError as error:
-        raise Problem(str(error)) from None
-    if as_json:
-        click.echo(json.dumps(steps, indent=2))
-        return
-    for step in steps:
-        call = f" [{step['call_level']}]" if step["call_level"] != "none" else ""
-        click.echo(f"{step['number']:2}. {step['text']}{call}  ({step['row_id']}, {step['evidence']})")
-        for dose in step["doses"]:
-            click.echo(
-                f"      {dose['amount_text']}   {dose['formula']}  ({dose['row_id']}, {dose['evidence']})"
-            )
-
-
-@protocol.command("lint")
-def protocol_lint() -> None:
-    """Check every pack as a pharmacist would; exit 1 when something is found."""
-    from engine.bootstrap import load_packs
-    from engine.reactions.lint import lint
-
-    found = [(pack.pack_id, finding) for pack in load_packs().values() for finding in lint(pack)]
-    for pack_id, finding in found:
-        click.echo(f"{pack_id} {finding.row_id} {finding.rule}: {finding.sentence}")
-    sys.exit(1 if found else 0)
+protocol.add_command(sign)
+protocol.add_command(diff)
+cli.add_command(protocol)
 
 
 @cli.group()

@@ -21,8 +21,8 @@ class Dose:
     """A resolved dose. `*_max_*` fields are the upper end of a range, None without one.
 
     `dose_mg` and `volume_ml` are exact; `measured_ml` is rounded down to the syringe's mark and `measured_mg` is
-    what that volume holds. `concentration_mg_per_ml` None prints "see vial". `confirm` is a sentence when the
-    physician has to confirm before this row is used, else "".
+    what that volume holds, both None below the syringe's first mark. `concentration_mg_per_ml` None prints "see
+    vial". `confirm` is a sentence when the physician has to confirm before this row is used, else "".
     """
 
     row_id: str
@@ -39,6 +39,7 @@ class Dose:
     measured_ml: Decimal | None
     measured_max_ml: Decimal | None
     measured_mg: Decimal | None
+    measured_max_mg: Decimal | None
     amount: Decimal | None
     amount_max: Decimal | None
     unit: str
@@ -62,7 +63,10 @@ class Dose:
 
     @property
     def amount_text(self) -> str:
-        """The dose in one line: drug, mg, mg/mL, mL and route, or amount, unit, form and route."""
+        """The dose in one line: drug, mg, mg/mL, mL and route, or amount, unit, form and route.
+
+        The mg are those in the mL drawn up; the exact dose stands beside them where it differs.
+        """
         parts = [self.drug]
         if self.unit and self.amount is not None:
             parts.append(f"{span(self.amount, self.amount_max)} {self.unit}")
@@ -70,7 +74,9 @@ class Dose:
                 parts.append(f"= {span(self.dose_mg, self.dose_max_mg)} mg")
             parts.append(self.form)
         elif self.dose_mg is not None:
-            parts.append(f"{span(self.dose_mg, self.dose_max_mg)} mg")
+            low = self.dose_mg if self.measured_mg is None else self.measured_mg
+            high = self.dose_max_mg if self.measured_max_mg is None else self.measured_max_mg
+            parts.append(f"{span(low, high)} mg")
             if self.form in ("injection", "kit"):
                 parts.append(self._product())
             else:
@@ -78,10 +84,19 @@ class Dose:
         return " ".join([*parts, self.route])
 
     def _product(self) -> str:
-        if self.concentration_mg_per_ml is None or self.measured_ml is None:
+        if self.concentration_mg_per_ml is None:
             return "(concentration: see vial)"
-        drawn = span(self.measured_ml, self.measured_max_ml)
-        return f"({plain(self.concentration_mg_per_ml)} mg/mL, {drawn} mL)"
+        if self.measured_ml is None:
+            return f"({plain(self.concentration_mg_per_ml)} mg/mL, below the syringe's first mark)"
+        drawn = (
+            f"{plain(self.concentration_mg_per_ml)} mg/mL, {span(self.measured_ml, self.measured_max_ml)} mL"
+        )
+        if self.dose_mg is None or (self.measured_mg, self.measured_max_mg) == (
+            self.dose_mg,
+            self.dose_max_mg,
+        ):
+            return f"({drawn})"
+        return f"({drawn}; exactly {span(self.dose_mg, self.dose_max_mg)} mg)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +167,7 @@ def _dose(pack: Pack, row: DrugRow, age_years: int | None, weight_kg: Decimal | 
     low, high = _milligrams(row, weight_kg)
     volume = _volume(row, low)
     volume_max = _volume(row, high)
-    measured = measure(pack.syringe_marks, volume) if volume is not None and row.injected else None
-    measured_max = (
-        measure(pack.syringe_marks, volume_max) if volume_max is not None and row.injected else None
-    )
+    measured, measured_max = _measured(pack, row, volume), _measured(pack, row, volume_max)
     amount, amount_max = _amount_of(row, weight_kg)
     mass = amount if low is None else low
     return Dose(
@@ -173,6 +185,7 @@ def _dose(pack: Pack, row: DrugRow, age_years: int | None, weight_kg: Decimal | 
         measured_ml=measured,
         measured_max_ml=measured_max,
         measured_mg=_mass(row, measured),
+        measured_max_mg=_mass(row, measured_max),
         amount=amount.value if amount else None,
         amount_max=_upper(amount, amount_max),
         unit=row.unit,
@@ -188,7 +201,12 @@ def _dose(pack: Pack, row: DrugRow, age_years: int | None, weight_kg: Decimal | 
         fresh_order=row.fresh_order,
         needs_order=row.needs_order,
         read_back=row.read_back,
-        confirm=_confirm(row, weight_kg, floored=bool(low and low.floored)),
+        confirm=_confirm(
+            row,
+            weight_kg,
+            floored=bool(low and low.floored),
+            lost=volume is not None and row.injected and measured is None,
+        ),
         caution=row.caution,
         name_alert="; ".join(alert.text for alert in pack.look_alikes if alert.drug in row.drug),
         citation=row.citation,
@@ -271,6 +289,13 @@ def _volume(row: DrugRow, dose: _Amount | None) -> Decimal | None:
     return row.volume_ml
 
 
+def _measured(pack: Pack, row: DrugRow, volume_ml: Decimal | None) -> Decimal | None:
+    """Return the volume drawn up; None for what is not drawn up and for less than the first mark, never 0."""
+    if volume_ml is None or not row.injected:
+        return None
+    return measure(pack.syringe_marks, volume_ml) or None
+
+
 def _mass(row: DrugRow, volume_ml: Decimal | None) -> Decimal | None:
     if volume_ml is None or row.concentration_mg_per_ml is None:
         return None
@@ -288,6 +313,8 @@ def _formula(
 ) -> str:
     first, last = (low, high) if low is not None else (amount, amount_max)
     words = " to ".join(part.words for part in (first, last) if part is not None)
+    if words.count(" fixed") > 1:
+        words = words.replace(" fixed", "", 1)
     if not row.injected or low is None:
         return words
     volume, volume_max = exact
@@ -299,8 +326,10 @@ def _formula(
     return words
 
 
-def _confirm(row: DrugRow, weight_kg: Decimal | None, *, floored: bool) -> str:
+def _confirm(row: DrugRow, weight_kg: Decimal | None, *, floored: bool, lost: bool) -> str:
     """Return why the physician has to confirm first, or ""."""
+    if lost:
+        return "less than the syringe's first mark: the physician decides how it is given"
     if row.confirm_below_kg is not None and weight_kg is not None and weight_kg < row.confirm_below_kg:
         return f"below {plain(row.confirm_below_kg)} kg: the physician confirms this row before use"
     if floored:

@@ -5,18 +5,21 @@ The schema says whether a pack can be read; the lint says whether it may be sign
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from difflib import SequenceMatcher
 from itertools import combinations
 from typing import Any
 
 from engine.reactions.dose import Dose, resolve_dose
+from engine.reactions.finding import Finding
 from engine.reactions.guards import single_cap_mg
-from engine.reactions.pack import ALL_SEVERITIES, DrugRow, Pack, ProtocolRow, StepRow
+from engine.reactions.lint_care import CARE_CHECKS
+from engine.reactions.pack import ChildBand, DrugRow, Pack, ProtocolRow, StepRow
+from engine.reactions.row import ALL_SEVERITIES
 from engine.reactions.severity import child_band
 
-RATIO = re.compile(r"\b1\s*[:/]\s*1[0 ,]*000\b|\b1\s*(?:in|to)\s*1[0 ,]*000\b", re.IGNORECASE)
+RATIO = re.compile(r"(?<![\d.])1\s*(?:[:/∶]|in|to)\s*\d[\d ,.']*0{2}\b", re.IGNORECASE)
 TRAILING_ZERO = re.compile(r"\d\.0+(?![\d.])")
 NAKED_POINT = re.compile(r"(?<![\d.])\.\d")
 BAD_UNIT = re.compile(r"\d\s*(?:µg|μg|ug|cc|u)\b", re.IGNORECASE)
@@ -28,21 +31,13 @@ IM_FIRST: dict[str, tuple[str, ...]] = {
     "anaphylaxis": ALL_SEVERITIES,
     "laryngeal_edema": ALL_SEVERITIES,
     "hypotension_tachycardia": ALL_SEVERITIES,
+    "diffuse_erythema": ("severe",),
     "bronchospasm": ("severe",),
 }
 REFERENCES = frozenset(
-    {"id", "citation", "evidence_of", "source_row", "replaces", "sets", "row", "instead_of"}
+    {"id", "citation", "evidence_of", "source_row", "replaces", "sets", "sets_after", "row", "instead_of"}
 )
 NEVER_EPINEPHRINE_FIRST = ("hypotension_bradycardia", "hypotension")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One objection: `rule` is a stable word, `row_id` the row, `sentence` what is wrong."""
-
-    rule: str
-    row_id: str
-    sentence: str
 
 
 def lint(pack: Pack) -> tuple[Finding, ...]:
@@ -62,6 +57,8 @@ def _sourced(pack: Pack) -> Iterator[Finding]:
 def _wording(pack: Pack) -> Iterator[Finding]:
     """No ratio labels, no trailing zero, no naked decimal point, no unit that is misread."""
     for row in pack.rows():
+        if RATIO.search(row.citation):
+            yield Finding(rule="ratio_label", row_id=row.id, sentence="a ratio label: write mg/mL")
         for words in _texts(row):
             if RATIO.search(words):
                 yield Finding(rule="ratio_label", row_id=row.id, sentence="a ratio label: write mg/mL")
@@ -224,7 +221,7 @@ def _children(pack: Pack) -> Iterator[Finding]:
             )
         most = _largest(row)
         for adult in pack.drugs:
-            same = (adult.counter, adult.form, adult.route) == (row.counter, row.form, row.route)
+            same = (adult.counter, adult.form, _way(adult)) == (row.counter, row.form, _way(row))
             if adult.population != "adult" or not same or adult.unit != row.unit:
                 continue
             limit = _largest(adult)
@@ -232,6 +229,11 @@ def _children(pack: Pack) -> Iterator[Finding]:
                 yield Finding(
                     rule="child_above_adult", row_id=row.id, sentence=f"more than the adult's in {adult.id}"
                 )
+
+
+def _way(row: DrugRow) -> str:
+    """Return the route, bone taken for vein: the dose is the same."""
+    return row.route.removesuffix("/IO")
 
 
 def _largest(row: DrugRow) -> Decimal | None:
@@ -269,14 +271,9 @@ def _first_drug(pack: Pack) -> Iterator[Finding]:
 
 
 def _drug_steps(pack: Pack, protocol: ProtocolRow, severity: str) -> Iterator[StepRow]:
-    """Yield the drug orders of a protocol at a severity; fluid before epinephrine is position and fluid, no drug."""
-    written = [step for set_id in protocol.sets for step in pack.step_set(set_id).steps] + list(
-        protocol.steps
-    )
-    for step in written:
+    """Yield the drug orders of a protocol at a severity; fluid is one of them."""
+    for _, step in pack.written(protocol):
         if step.kind == "drug" and severity in step.severities:
-            if step.choices and pack.drug(step.choices[0].row).counter == "fluid":
-                continue
             yield step
 
 
@@ -287,6 +284,7 @@ def _calls(pack: Pack) -> Iterator[Finding]:
             if severity not in protocol.severities:
                 continue
             stated = protocol.level(severity) != "none" or severity in protocol.emergency_severities
+            stated |= (protocol.evidence_of or {}).get("calls") == "UNSURE"
             shown = any(step.kind == "call" and severity in step.severities for step in protocol.steps)
             if stated != shown:
                 yield Finding(
@@ -296,13 +294,15 @@ def _calls(pack: Pack) -> Iterator[Finding]:
 
 def _steps(pack: Pack) -> Iterator[Finding]:
     """A drug step names its drug, and only epinephrine IM for anaphylaxis may be a standing order by default."""
-    for protocol in pack.protocols:
-        for step in protocol.steps:
+    owned = [("", row.steps) for row in pack.sets]
+    owned += [(row.presentation, row.steps) for row in pack.protocols]
+    for presentation, steps in owned:
+        for step in steps:
             if step.kind == "drug" and not step.choices and not step.physician_decides:
                 yield Finding(rule="step", row_id=step.id, sentence="a drug step without a drug row")
             if step.standing_order:
                 row = pack.drug(step.choices[0].row) if step.choices else None
-                if protocol.presentation != "anaphylaxis" or row is None or row.route != "IM":
+                if presentation != "anaphylaxis" or row is None or row.route != "IM":
                     yield Finding(
                         rule="standing_order", row_id=step.id, sentence="only IM epinephrine for anaphylaxis"
                     )
@@ -312,9 +312,15 @@ def _bands(pack: Pack) -> Iterator[Finding]:
     """Every age below the adult boundary has one band of normal vital signs."""
     for age in range(int(pack.value("adult_from_years"))):
         if child_band(pack, age) is None:
-            yield Finding(rule="child_band", row_id="", sentence=f"no band for a child of {age} years")
+            before = max((b for b in pack.child_bands if b.from_years <= age), key=_start, default=None)
+            row_id = before.id if before else "child_band"
+            yield Finding(rule="child_band", row_id=row_id, sentence=f"no band for a child of {age} years")
     if child_band(pack, 0, 0) is None:
-        yield Finding(rule="child_band", row_id="", sentence="no band for a newborn")
+        yield Finding(rule="child_band", row_id="child_band", sentence="no band for a newborn")
+
+
+def _start(band: ChildBand) -> int:
+    return band.from_years
 
 
 CHECKS: tuple[Callable[[Pack], Iterator[Finding]], ...] = (
@@ -330,4 +336,5 @@ CHECKS: tuple[Callable[[Pack], Iterator[Finding]], ...] = (
     _calls,
     _steps,
     _bands,
+    *CARE_CHECKS,
 )

@@ -11,59 +11,18 @@ from typing import Literal
 
 from engine.kernel.canonical import canonical_hash
 from engine.kernel.errors import Missing
+from engine.reactions import care_rows as care
+from engine.reactions.row import (
+    ALL_SEVERITIES,
+    BodySystem,
+    Evidence,
+    Population,
+    Presentation,
+    Row,
+    SeverityName,
+)
 
-Population = Literal["adult", "child"]
-SeverityName = Literal["mild", "moderate", "severe"]
-BodySystem = Literal[
-    "skin_mucosa", "upper_airway", "lower_airway", "circulation", "gastrointestinal", "neurologic"
-]
-CallLevel = Literal["none", "consider", "if_unremitting", "call", "activate_team"]
-Evidence = Literal["V", "D2", "D1", "L", "M", "project proposal", "UNSURE"]
-Presentation = Literal[
-    "hives",
-    "diffuse_erythema",
-    "bronchospasm",
-    "laryngeal_edema",
-    "hypotension",
-    "hypotension_bradycardia",
-    "hypotension_tachycardia",
-    "anaphylaxis",
-    "cardiac_arrest",
-    "pulmonary_edema",
-    "seizure",
-    "hypertensive_crisis",
-    "hypoglycemia",
-    "anxiety",
-    "vomiting",
-    "rebound_prevention",
-    "extravasation",
-]
 INJECTED = ("IM", "IV", "IV/IO", "SC")
-ALL_SEVERITIES: tuple[SeverityName, ...] = ("mild", "moderate", "severe")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What every row of a pack has. `evidence_of` gives the tag of single fields that differ from the row's.
-
-    `source_row` is the row of the clinical reference it comes from, where one source row became several here;
-    `replaces` names the inherited row whose place it takes; `note` records a conflict or a gap for the reviewer.
-    """
-
-    id: str
-    citation: str
-    evidence: Evidence
-    evidence_of: dict[str, Evidence] | None = None
-    reviewer: str = ""
-    source_row: str = ""
-    replaces: str = ""
-    note: str = ""
-
-    @property
-    def tags(self) -> str:
-        """The evidence as shown: the row's tag, then the fields that have another one."""
-        others = sorted((self.evidence_of or {}).items())
-        return "; ".join([self.evidence, *(f"{name} {tag}" for name, tag in others)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +30,7 @@ class Sign(Row):
     """A sign to tap. `criterion` are the letters of the anaphylaxis rule that it meets; "" none."""
 
     text: str
-    kind: Literal["allergic", "physiologic", "either"]
+    kind: Literal["allergic", "physiologic", "either", "extravasation"]
     severity: SeverityName
     system: BodySystem
     criterion: str = ""
@@ -136,6 +95,9 @@ class Value(Row):
         "observation_routine_s",
         "weight_agreement_percent",
         "pounds_ratio_window_percent",
+        "kit_alert_first_days",
+        "kit_alert_second_days",
+        "kit_alert_last_days",
     ]
     value: Decimal
     unit: str
@@ -173,8 +135,8 @@ class DrugRow(Row):
     The dose is exactly one of: fixed `dose_mg` (to `dose_max_mg` for a range), `dose_mg_per_kg` (to
     `dose_max_mg_per_kg`), `dose_bands` by weight, an `amount` in `unit`, `amount_per_kg`, or none (physician
     decides). A concentration that the source lacks is None and prints "see vial". `counter` is what is summed:
-    every route of one drug, arrest doses apart. `fresh_order` rows need an order for each dose. `never_blocked`
-    rows (arrest) pass every guard.
+    every route of one drug, arrest doses apart. `first_amount` says which end of an amount's range is given first.
+    `fresh_order` rows need an order for each dose. `never_blocked` rows (arrest) pass every guard.
     """
 
     population: Population
@@ -196,6 +158,7 @@ class DrugRow(Row):
     amount_max: Decimal | None = None
     amount_per_kg: Decimal | None = None
     amount_max_per_kg: Decimal | None = None
+    first_amount: Literal["low", "high"] = "low"
     unit: str = ""
     rate: str = ""
     min_single_mg: Decimal | None = None
@@ -269,18 +232,22 @@ class ProtocolRow(Row):
     """One presentation for one population. `emergency_rows` severities escalate with the site's setting.
 
     At an office or IDTF such a row is `call`, at a hospital outpatient department `activate_team`. `nature` says
-    what the reaction is: a physiologic one is not stored as an allergy and does not come back.
+    what the reaction is: a physiologic one is not stored as an allergy and does not come back. `sets` come before
+    its own steps, `sets_after` follow them. `when_hypotensive` names the severity whose row takes over when the
+    pressure is low.
     """
 
     presentation: Presentation
     population: Population
     text: str
-    nature: Literal["allergic", "physiologic", "either"]
+    nature: Literal["allergic", "physiologic", "either", "extravasation"]
     severities: tuple[SeverityName, ...] = ALL_SEVERITIES
     calls: tuple[CallRow, ...] = ()
     emergency_severities: tuple[SeverityName, ...] = ()
+    when_hypotensive: SeverityName | None = None
     sets: tuple[str, ...] = ()
     steps: tuple[StepRow, ...] = ()
+    sets_after: tuple[str, ...] = ()
 
     def level(self, severity: str) -> str:
         """Return the call level before the site's setting is looked at; none where the row states none."""
@@ -296,7 +263,17 @@ class ObservationRow(Row):
     """
 
     text: str
-    situation: Literal["routine", "mild", "moderate", "severe", "epinephrine", "sedated", "biphasic", "any"]
+    situation: Literal[
+        "routine",
+        "mild",
+        "moderate",
+        "severe",
+        "epinephrine",
+        "sedated",
+        "biphasic",
+        "extravasation",
+        "any",
+    ]
     default: bool = False
     counted_from: Literal["onset", "resolution"] = "resolution"
     minimum_s: int | None = None
@@ -333,6 +310,21 @@ class Pack:
     protocols: tuple[ProtocolRow, ...]
     observations: tuple[ObservationRow, ...]
     look_alikes: tuple[LookAlike, ...]
+    discriminators: tuple[care.Discriminator, ...]
+    advice: tuple[care.Advice, ...]
+    return_precautions: tuple[care.ReturnPrecaution, ...]
+    weight_estimates: tuple[care.WeightEstimate, ...]
+    reexposure: tuple[care.Reexposure, ...]
+    regimens: tuple[care.Regimen, ...]
+    agent_groups: tuple[care.AgentGroup, ...]
+    risk_factors: tuple[care.RiskFactor, ...]
+    kidney_rules: tuple[care.KidneyRule, ...]
+    gadolinium_groups: tuple[care.GadoliniumGroup, ...]
+    metformin_rules: tuple[care.MetforminRule, ...]
+    pregnancy_rules: tuple[care.PregnancyRule, ...]
+    agents: tuple[care.Agent, ...]
+    kit_items: tuple[care.KitItem, ...]
+    left_out: tuple[care.LeftOut, ...]
     replaced: tuple[tuple[str, str], ...]
     hash: str = ""
 
@@ -340,6 +332,14 @@ class Pack:
         """Yield every row with an id, table by table."""
         for name in TABLES.values():
             yield from getattr(self, name)
+
+    def written(self, protocol: ProtocolRow) -> Iterator[tuple[Row, StepRow]]:
+        """Yield a protocol's steps in order, each with the row that it stands in."""
+        for shared in map(self.step_set, protocol.sets):
+            yield from ((shared, step) for step in shared.steps)
+        yield from ((protocol, step) for step in protocol.steps)
+        for shared in map(self.step_set, protocol.sets_after):
+            yield from ((shared, step) for step in shared.steps)
 
     def row_id(self, row_id: str) -> str:
         """Return the id now in the place of a row: a replaced id leads to its replacement."""
@@ -402,6 +402,21 @@ TABLES = {
     "protocol": "protocols",
     "observation": "observations",
     "look_alike": "look_alikes",
+    "discriminator": "discriminators",
+    "advice": "advice",
+    "return_precaution": "return_precautions",
+    "weight_estimate": "weight_estimates",
+    "reexposure": "reexposure",
+    "regimen": "regimens",
+    "agent_group": "agent_groups",
+    "risk_factor": "risk_factors",
+    "kidney_rule": "kidney_rules",
+    "gadolinium_group": "gadolinium_groups",
+    "metformin_rule": "metformin_rules",
+    "pregnancy_rule": "pregnancy_rules",
+    "agent": "agents",
+    "kit_item": "kit_items",
+    "left_out": "left_out",
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from engine.kernel.errors import AttendError, Invalid
+from engine.reactions import care_rows as care
 from engine.reactions.pack import (
     TABLES,
     AgeCap,
@@ -26,7 +27,6 @@ from engine.reactions.pack import (
     ObservationRow,
     Pack,
     ProtocolRow,
-    Row,
     SeverityRule,
     Sign,
     StepRow,
@@ -37,6 +37,7 @@ from engine.reactions.pack import (
     WeightBand,
     content_hash,
 )
+from engine.reactions.row import Row
 
 ROWS: Mapping[str, type[Row]] = {
     "sign": Sign,
@@ -50,6 +51,21 @@ ROWS: Mapping[str, type[Row]] = {
     "protocol": ProtocolRow,
     "observation": ObservationRow,
     "look_alike": LookAlike,
+    "discriminator": care.Discriminator,
+    "advice": care.Advice,
+    "return_precaution": care.ReturnPrecaution,
+    "weight_estimate": care.WeightEstimate,
+    "reexposure": care.Reexposure,
+    "regimen": care.Regimen,
+    "agent_group": care.AgentGroup,
+    "risk_factor": care.RiskFactor,
+    "kidney_rule": care.KidneyRule,
+    "gadolinium_group": care.GadoliniumGroup,
+    "metformin_rule": care.MetforminRule,
+    "pregnancy_rule": care.PregnancyRule,
+    "agent": care.Agent,
+    "kit_item": care.KitItem,
+    "left_out": care.LeftOut,
 }
 NESTED: Mapping[str, type] = {
     "steps": StepRow,
@@ -57,6 +73,7 @@ NESTED: Mapping[str, type] = {
     "calls": CallRow,
     "dose_bands": WeightBand,
     "cumulative_by_age": AgeCap,
+    "doses": care.RegimenDose,
 }
 HEADER = {"id", "version", "title", "disclaimer", "inherits"}
 ROW_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-]*")
@@ -276,11 +293,13 @@ def _references(pack: Pack, draft: _Draft) -> None:
             if counted[name] > 1:
                 raise Invalid(f"{place} {name}", "this id is used twice in the pack")
         if isinstance(row, ProtocolRow):
-            for set_id in row.sets:
+            for set_id in (*row.sets, *row.sets_after):
                 _found(f"{place} sets", set_id, (known.id for known in pack.sets))
         if isinstance(row, ProtocolRow | StepSet):
             for step in row.steps:
                 _choices(f"{place} {step.id}", step, row, pack)
+    for set_id in ("ZONE", "WEIGHT"):
+        _found(f"{draft.file} set", set_id, (known.id for known in pack.sets))
     for name in ("adult_from_years", "cumulative_epinephrine_mg"):
         if not any(value.name == name for value in pack.values):
             raise Invalid(f"{draft.file} value", f"the pack needs a value {name}")

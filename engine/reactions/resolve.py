@@ -10,12 +10,14 @@ from decimal import Decimal
 
 from engine.kernel.errors import Invalid
 from engine.reactions.dose import Dose, PhysicianDecides, Resolution, WeightNeeded, resolve_dose
-from engine.reactions.guards import GivenDose, Problem, cap_problem
-from engine.reactions.pack import Choice, DrugRow, Pack, ProtocolRow, Row, StepRow
+from engine.reactions.guards import GivenDose, Problem, cap_problem, times_problem
+from engine.reactions.pack import Choice, DrugRow, Pack, ProtocolRow, StepRow
+from engine.reactions.row import Row
 from engine.reactions.severity import classify, is_adult, route_hypotension
 from engine.reactions.state import Severity, Vitals
+from engine.reactions.weight import estimates
 
-ZONE_SET = "ZONE"
+ZONE_SET, WEIGHT_SET = "ZONE", "WEIGHT"
 HOSPITAL = "hopd"
 ORDERS_OF_CALL = {
     "call": "Call the emergency service now.",
@@ -28,7 +30,8 @@ class Situation:
     """Everything that a protocol is resolved from.
 
     `setting` is office, idtf or hopd; anything but hopd has no code team. `mri_zone` "IV" puts the move out of the
-    magnet's room first; "" outside MRI. `age_years` None shows the doses of adult and child side by side.
+    magnet's room first; "" outside MRI. `age_years` None shows the doses of adult and child side by side. `length_cm`
+    only serves to estimate a weight that is not known.
     """
 
     presentation: str
@@ -36,6 +39,7 @@ class Situation:
     age_years: int | None
     weight_kg: Decimal | None
     age_days: int | None = None
+    length_cm: Decimal | None = None
     vitals: Vitals | None = None
     signs: tuple[str, ...] = ()
     agent: str = ""
@@ -119,20 +123,15 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
     age = situation.age_years
     population = "child" if age is not None and not is_adult(pack, age) else "adult"
     presentation = _routed(pack, situation)
-    row = pack.protocol(presentation, population, situation.severity)
-    if row is None:
-        row = _no_protocol(pack, presentation, population)
+    row = _row(pack, situation, presentation, population)
     level = call_level(row, situation.severity, situation.setting)
     written = [
-        (owner, step)
+        _step(pack, situation, owner, step, population, level)
         for owner, step in _written(pack, row, situation)
         if situation.severity in step.severities
     ]
-    steps = [
-        _step(pack, situation, number, owner, step, population, level)
-        for number, (owner, step) in enumerate(written, start=1)
-    ]
-    steps += _after(pack, situation, row, len(steps) + 1)
+    every = (*_weighed(pack, situation, written), *_after(pack, situation, row))
+    steps = tuple(replace(step, number=number) for number, step in enumerate(every, start=1))
     return ResolvedProtocol(
         asked=situation.presentation,
         presentation=presentation,
@@ -142,8 +141,34 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
         text=row.text,
         emergency_call=level,
         physician_decides="; ".join(step.physician_decides for step in steps if step.physician_decides),
-        steps=tuple(steps),
+        steps=steps,
     )
+
+
+def _row(pack: Pack, situation: Situation, presentation: str, population: str) -> ProtocolRow:
+    """Return the protocol's row; the one for low pressure where a row names it and the pressure is low."""
+    row = pack.protocol(presentation, population, situation.severity)
+    if row is None:
+        return _no_protocol(pack, presentation, population)
+    if row.when_hypotensive is None or situation.vitals is None:
+        return row
+    findings = classify(pack, situation.vitals, age_years=situation.age_years, age_days=situation.age_days)
+    worse = pack.protocol(presentation, population, row.when_hypotensive) if findings.hypotension else None
+    return worse or row
+
+
+def _weighed(pack: Pack, situation: Situation, steps: list[ProtocolStep]) -> Iterator[ProtocolStep]:
+    """Yield the steps, the weight asked for just before the first dose that waits for it, with the pack's estimates."""
+    asked = situation.weight_kg is not None
+    for step in steps:
+        if not asked and needs_weight(step):
+            asked = True
+            shared = pack.step_set(WEIGHT_SET)
+            guesses = estimates(pack, age_years=situation.age_years, length_cm=situation.length_cm)
+            for ask in shared.steps:
+                words = " ".join([ask.text, *(guess.sentence for guess in guesses)])
+                yield _step(pack, situation, shared, replace(ask, text=words), "", "none")
+        yield step
 
 
 def call_level(row: ProtocolRow, severity: Severity, setting: str) -> str:
@@ -191,19 +216,15 @@ def _no_protocol(pack: Pack, presentation: str, population: str) -> ProtocolRow:
 
 
 def _written(pack: Pack, row: ProtocolRow, situation: Situation) -> Iterator[tuple[Row, StepRow]]:
-    """Yield the steps as written, shared sets first; out of Zone IV before anything else."""
-    sets = [pack.step_set(set_id) for set_id in row.sets]
+    """Yield the steps as written; out of Zone IV before anything else."""
     if situation.mri_zone == "IV":
-        sets.insert(0, pack.step_set(ZONE_SET))
-    for shared in sets:
-        for step in shared.steps:
-            yield shared, step
-    for step in row.steps:
-        yield row, step
+        zone = pack.step_set(ZONE_SET)
+        yield from ((zone, step) for step in zone.steps)
+    yield from pack.written(row)
 
 
 def _step(
-    pack: Pack, situation: Situation, number: int, owner: Row, step: StepRow, population: str, level: str
+    pack: Pack, situation: Situation, owner: Row, step: StepRow, population: str, level: str
 ) -> ProtocolStep:
     options = tuple(_options(pack, situation, step, population))
     first = options[0].dose if options else None
@@ -211,7 +232,7 @@ def _step(
     text = ORDERS_OF_CALL.get(level, step.text) if is_call else step.text
     return ProtocolStep(
         step_id=step.id,
-        number=number,
+        number=0,
         kind=step.kind,
         text=text.replace("{agent}", situation.agent or "the contrast"),
         row_id=owner.id,
@@ -261,17 +282,22 @@ def twins(pack: Pack, row: DrugRow) -> tuple[DrugRow, ...]:
 
 def _option(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> DoseOption:
     dose = resolve_dose(pack, row, age_years=situation.age_years, weight_kg=situation.weight_kg)
-    amount = dose.dose_mg if isinstance(dose, Dose) else None
+    # The upper end of a range is judged: what may be given is warned of.
+    amount = (dose.dose_max_mg or dose.dose_mg) if isinstance(dose, Dose) else None
+    problem = cap_problem(pack, row, amount, situation.given, age_years=situation.age_years)
     return DoseOption(
         dose=dose,
         instead_of=pack.row_id(choice.instead_of) if choice.instead_of else "",
         condition=choice.condition,
-        problem=cap_problem(pack, row, amount, situation.given, age_years=situation.age_years),
+        problem=problem or times_problem(row, situation.given),
     )
 
 
-def _after(pack: Pack, situation: Situation, row: ProtocolRow, number: int) -> Iterator[ProtocolStep]:
+def _after(pack: Pack, situation: Situation, row: ProtocolRow) -> Iterator[ProtocolStep]:
     """Yield what follows every protocol: measure again, watch, and where the patient goes."""
+    if row.nature == "extravasation":
+        yield from _observations(pack, {"extravasation"})
+        return
     wanted = {situation.severity.value}
     epinephrine = any(dose.counter.startswith("epinephrine") for dose in situation.given)
     if situation.severity is Severity.SEVERE or epinephrine:
@@ -283,26 +309,27 @@ def _after(pack: Pack, situation: Situation, row: ProtocolRow, number: int) -> I
         if value.name == recheck:
             seconds = int(value.value)
             words = f"Measure vital signs again every {seconds // 60} minutes."
-            yield _watch(value, words, number, repeat_s=seconds)
-            number += 1
+            yield _watch(value, words, repeat_s=seconds)
+    yield from _observations(pack, wanted)
+
+
+def _observations(pack: Pack, wanted: set[str]) -> Iterator[ProtocolStep]:
     for seen in pack.observations:
         if seen.default and seen.situation in wanted:
-            watch = _watch(seen, seen.text, number, observe_s=(seen.minimum_s, seen.maximum_s))
+            watch = _watch(seen, seen.text, observe_s=(seen.minimum_s, seen.maximum_s))
             yield replace(watch, observe_from=seen.counted_from)
-            number += 1
 
 
 def _watch(
     row: Row,
     text: str,
-    number: int,
     *,
     repeat_s: int | None = None,
     observe_s: tuple[int | None, int | None] = (None, None),
 ) -> ProtocolStep:
     return ProtocolStep(
         step_id=row.id,
-        number=number,
+        number=0,
         kind="observe",
         text=text,
         row_id=row.id,

@@ -25,6 +25,7 @@ SYSTEMS = {
     "circulation": "circulation",
     "gastrointestinal": "gut",
     "neurologic": "nervous system",
+    "limb": "limb",
 }
 
 

@@ -1,6 +1,7 @@
 """Kilograms or pounds: a weight is read twice before a dose rests on it, because an error is 2.2 times the dose.
 
-Tolerances are rows of the pack; nothing here knows what a patient of an age should weigh, as no source row says it.
+Tolerances are rows of the pack. What a patient of an age or a length weighs is said only where the pack has a row for
+it; no row of the shipped packs does.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,29 @@ class WeightProblem:
 
     reason: str
     sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A weight to assume by a row of the pack; `sentence` for the room."""
+
+    row_id: str
+    weight_kg: Decimal
+    sentence: str
+
+
+def estimates(pack: Pack, *, age_years: int | None, length_cm: Decimal | None) -> tuple[Estimate, ...]:
+    """Return the pack's estimates for an age or a length; () where it has no row for them."""
+    known = {"age_years": age_years, "length_cm": length_cm}
+    return tuple(
+        Estimate(
+            row_id=row.id,
+            weight_kg=row.weight_kg,
+            sentence=f"Not to be had: about {plain(row.weight_kg)} kg, estimated by row {row.id}.",
+        )
+        for row in pack.weight_estimates
+        if (value := known[row.by]) is not None and row.at_least <= value < row.below
+    )
 
 
 def weight_problem(

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernel.errors import Invalid
+from engine.reactions.care_rows import WeightEstimate
 from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, measure, plain, resolve_dose
-from engine.reactions.weight import both_readings, weight_problem
+from engine.reactions.weight import both_readings, estimates, weight_problem
 from tests.reactions.packs import ACR, CONSENSUS, pack
 
 WEIGHTS = st.decimals(min_value="0.5", max_value="300", places=2, allow_nan=False, allow_infinity=False)
@@ -196,10 +197,73 @@ def test_a_heavier_child_never_gets_less(first: Decimal, second: Decimal, row_id
     for one, other in (
         (less.dose_mg, more.dose_mg),
         (less.amount, more.amount),
-        (less.measured_ml, more.measured_ml),
     ):
         assert (one is None) == (other is None)
         assert one is None or other is None or one <= other
+    # Less than the first mark is not drawn up at all.
+    assert (less.measured_ml or 0) <= (more.measured_ml or 0)
+
+
+def test_less_than_the_first_mark_is_the_physicians_and_never_nothing() -> None:
+    """0.5 kg: 0.005 mL cannot be read on the syringe; the dose is not shown as 0."""
+    shown = dose("C-EPI-IM", "0.5")
+
+    assert (shown.dose_mg, shown.measured_ml, shown.measured_mg) == (Decimal("0.005"), None, None)
+    assert "physician decides" in shown.confirm
+    assert "first mark" in shown.amount_text
+
+
+@given(weight=WEIGHTS, row=st.sampled_from(EVERY_ROW))
+def test_the_line_of_a_dose_names_everything(weight: Decimal, row: tuple[str, str]) -> None:
+    """An injectable: name, mg, mg/mL or "see vial", mL, route; another form: name, amount, unit, form, route."""
+    name, row_id = row
+    source = pack(name).drug(row_id)
+    line = dose(row_id, weight, age=40 if source.population == "adult" else 6, name=name).amount_text
+
+    assert line.startswith(source.drug)
+    assert line.endswith(source.route)
+    if source.injected and source.concentration_mg_per_ml is None:
+        assert "see vial" in line
+    elif source.injected:
+        assert " mg (" in line
+        assert f"{plain(source.concentration_mg_per_ml or Decimal(0))} mg/mL" in line
+        assert " mL" in line or "first mark" in line
+    else:
+        assert (source.unit or "mg") in line
+        assert source.form in line
+
+
+@given(weight=WEIGHTS, row=st.sampled_from(EVERY_ROW))
+def test_what_is_drawn_up_holds_the_dose_that_is_shown(weight: Decimal, row: tuple[str, str]) -> None:
+    """Volume x concentration is the dose, exact and measured, at both ends of a range."""
+    name, row_id = row
+    shown = dose(row_id, weight, age=40 if row_id.startswith("A-") else 6, name=name)
+    strength = shown.concentration_mg_per_ml
+    pairs = ((shown.volume_ml, shown.dose_mg), (shown.measured_ml, shown.measured_mg))
+    upper = ((shown.volume_max_ml, shown.dose_max_mg), (shown.measured_max_ml, shown.measured_max_mg))
+
+    for volume, mass in (*pairs, *upper):
+        assert strength is None or volume is None or mass is None or volume * strength == mass
+
+
+def test_a_weight_is_estimated_only_by_a_row_of_the_pack() -> None:
+    """No shipped pack has such a row; a pack that has one offers it beside the question."""
+    row = WeightEstimate(
+        id="EST-1",
+        citation="a test",
+        evidence="UNSURE",
+        by="age_years",
+        at_least=Decimal(6),
+        below=Decimal(8),
+        weight_kg=Decimal(22),
+    )
+    longer = replace(row, id="EST-2", by="length_cm", at_least=Decimal(110), below=Decimal(120))
+    with_rows = replace(pack(), weight_estimates=(row, longer))
+
+    assert estimates(pack(), age_years=6, length_cm=Decimal(115)) == ()
+    assert [e.row_id for e in estimates(with_rows, age_years=7, length_cm=None)] == ["EST-1"]
+    assert [e.row_id for e in estimates(with_rows, age_years=8, length_cm=Decimal(110))] == ["EST-2"]
+    assert estimates(with_rows, age_years=None, length_cm=Decimal(120)) == ()
 
 
 @given(weight=WEIGHTS)

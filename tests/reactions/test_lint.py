@@ -1,5 +1,7 @@
 """The shipped packs pass the pharmacist's lint, and each of its rules has a pack that breaks it."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.reactions.lint import CHECKS, lint
@@ -7,6 +9,8 @@ from tests.reactions.packs import ACR, CONSENSUS, pack, with_row_changed
 
 ADULT, CHILD = f"{ACR}/drugs-adult.toml", f"{ACR}/drugs-child.toml"
 TREAT_ADULT, TREAT_CHILD = f"{ACR}/treatment-adult.toml", f"{ACR}/treatment-child.toml"
+MORE_ADULT = f"{ACR}/treatment-adult-more.toml"
+AGAIN, SCREEN, KIT = f"{ACR}/reexposure.toml", f"{ACR}/screening.toml", f"{ACR}/kit.toml"
 HEAD, LIMITS = f"{ACR}/pack.toml", f"{ACR}/thresholds.toml"
 
 BROKEN = [
@@ -45,6 +49,7 @@ BROKEN = [
     ("child_cap", CHILD, "C-FLU", "max_single_amount = 1000\n", ""),
     ("child_above_adult", CHILD, "C-EPI-IM", "max_single_mg = 0.30", "max_single_mg = 0.5"),
     ("child_above_adult", CHILD, "C-FLU", "max_single_amount = 1000", "max_single_amount = 1500"),
+    ("ratio_label", ADULT, "A-EPI-IV", 'citation = "ACR', 'citation = "1:10,000; ACR'),
     (
         "first_drug",
         TREAT_ADULT,
@@ -53,11 +58,46 @@ BROKEN = [
         '{ row = "A-DPH.IM" },\n    { row = "A-EPI-IM" },\n',
     ),
     ("first_drug", TREAT_CHILD, "T-C-HYP-B", '{ row = "C-ATR" }', '{ row = "C-EPI-IM" }'),
+    ("first_drug", MORE_ADULT, "T-A-ERY-H", 'kind = "drug"', 'kind = "action"'),
     ("call", TREAT_ADULT, "T-A-BRO-1", 'level = "consider"', 'level = "none"'),
+    ("call", MORE_ADULT, "T-A-GLY", 'evidence_of = { calls = "UNSURE" }\n', ""),
+    (
+        "child_above_adult",
+        CHILD,
+        "C-EPI-ARREST",
+        "max_single_mg = 1\nmax_single_ml = 10",
+        "max_single_mg = 2",
+    ),
     ("step", TREAT_ADULT, "T-A-HYP-T", 'kind = "call"', 'kind = "drug"'),
     ("child_band", LIMITS, "5B-4", "from_years = 3", "from_years = 4"),
     ("child_band", LIMITS, "5B-1", "max_age_days = 28\n", ""),
+    ("volume_gate", f"{ACR}/extravasation.toml", "E-5", "whatever the volume", "above 100 mL"),
+    ("volume_gate", f"{ACR}/extravasation.toml", "E-5-2", "a tense", "50 mL, or a tense"),
+    ("child_cap", AGAIN, "PM-8", "max_single_mg = 200\n", ""),
+    ("caps", AGAIN, "PM-7", "dose_max_mg_per_kg = 0.7", "dose_max_mg_per_kg = 0.3"),
+    ("interval", AGAIN, "PM-5", "now = true\n", ""),
+    ("agent", AGAIN, "6F-ICM-C", 'switch_to = ["B"]', 'switch_to = ["C"]'),
+    ("agent", SCREEN, "7F-GADOBUTROL", 'nsf_group = "II"', 'nsf_group = "I"'),
+    ("volume", SCREEN, "7F-GADOTERATE", "dose_ml_per_kg = 0.2", "dose_ml_per_kg = 0.1"),
+    ("egfr_band", SCREEN, "7B-3", "egfr_from = 30", "egfr_from = 31"),
+    ("egfr_band", SCREEN, "7B-4", "egfr_below = 30", "egfr_from = 0\negfr_below = 30"),
+    ("egfr_band", SCREEN, "7B-2", "egfr_from = 45", "egfr_from = 45\negfr_below = 90"),
+    ("egfr_band", SCREEN, "7D-I", "egfr_from = 30", "egfr_from = 45"),
+    ("metformin", SCREEN, "7D-II", "recheck_kidneys = true\n", ""),
+    ("kit", KIT, "K-5", 'drugs = ["albuterol"]', 'drugs = ["salbutamol"]'),
+    ("kit", KIT, "K-13", "checked = true\n", ""),
+    ("kit", KIT, "K-6", "expires = true\n", ""),
 ]
+# Where a finding names a step, or the neighbour of the row that was broken.
+NAMED = {
+    ("step", "T-A-HYP-T"): "T-A-HYP-T.2",
+    ("child_band", "5B-4"): "5B-3",
+    ("child_band", "5B-1"): "child_band",
+    ("volume_gate", "E-5"): "E-5.1",
+    ("egfr_band", "7B-3"): "7B-3",
+    ("look_alike", "X-11"): "A-EPI-IM",
+    ("look_alike", "A-MP"): "A-HC",
+}
 
 
 @pytest.mark.parametrize("name", [ACR, CONSENSUS])
@@ -72,10 +112,19 @@ def test_the_shipped_packs_have_no_finding(name: str) -> None:
     ids=[f"{case[0]}-{case[2]}-{n}" for n, case in enumerate(BROKEN)],
 )
 def test_a_broken_row_is_found(rule: str, file: str, row_id: str, old: str, new: str) -> None:
-    """One change, and the rule that a pharmacist would name."""
+    """One change, and the rule that a pharmacist would name, with the row."""
     findings = lint(with_row_changed(file, row_id, old, new))
 
-    assert rule in {finding.rule for finding in findings}
+    assert (rule, NAMED.get((rule, row_id), row_id)) in {
+        (finding.rule, finding.row_id) for finding in findings
+    }
+
+
+def test_a_kit_without_epinephrine_that_counts_is_found() -> None:
+    """Epinephrine takes READY away when it is missing."""
+    items = tuple(replace(item, blocks_ready=False) for item in pack().kit_items)
+
+    assert "kit" in {finding.rule for finding in lint(replace(pack(), kit_items=items))}
 
 
 def test_a_standing_order_for_anything_else_is_found() -> None:

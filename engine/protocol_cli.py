@@ -1,0 +1,280 @@
+"""`attend protocol`: the packs on the command line. Wrong use is one sentence that names the option, exit code 2."""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from engine.kernel.errors import AttendError, Invalid
+
+# Parts are imported by the command that needs them, as in `engine.cli`.
+
+GIVEN = re.compile(r"(?P<drug>\S.*?)\s+(?P<route>\S+)\s+(?P<mg>\S+)\s*mg", re.IGNORECASE)
+WHOLE = re.compile(r"\d{1,3}")
+SETTINGS = ("office", "idtf", "hopd")
+GRADES = ("mild", "moderate", "severe")
+ZONES = ("I", "II", "III", "IV")
+
+
+class Problem(click.ClickException):
+    """An error that says what to do next; exit code 2."""
+
+    exit_code = 2
+
+
+@click.group()
+def protocol() -> None:
+    """Reaction protocol packs."""
+
+
+@protocol.command("list")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def protocol_list(as_json: bool) -> None:
+    """List the packs with version, hash and presentations.
+
+    Example: attend protocol list --json
+    """
+    from engine.bootstrap import load_packs
+
+    packs = [
+        {
+            "pack": pack.pack_id,
+            "version": pack.version,
+            "pack_hash": pack.hash,
+            "title": pack.title,
+            "presentations": list(pack.presentations),
+        }
+        for pack in load_packs().values()
+    ]
+    if as_json:
+        click.echo(json.dumps(packs, indent=2))
+        return
+    for pack in packs:
+        click.echo(f"{pack['pack']} {pack['version']} {pack['pack_hash'][:12]} (unsigned) {pack['title']}")
+        click.echo(f"    {', '.join(pack['presentations'])}")
+
+
+@protocol.command("show")
+@click.option("--pack", "pack_id", default="acr-2026", show_default=True, help="a pack of `protocol list`")
+@click.option("--presentation", required=True, help="anaphylaxis, bronchospasm, hives, …")
+@click.option("--severity", default="severe", show_default=True, help="mild, moderate or severe")
+@click.option("--age-years", help="whole years; without it the doses of adult and child stand side by side")
+@click.option("--weight-kg", help="weight in kilograms; without it doses by weight ask for it")
+@click.option("--weight-lb", help="the same weight in pounds, to be compared with --weight-kg")
+@click.option("--setting", default="idtf", show_default=True, help="office, idtf or hopd")
+@click.option("--given", multiple=True, help="a dose that went in: 'epinephrine im 0.2 mg', repeatable")
+@click.option("--signs", default="", help="ids of signs, with commas: S-A2-1,S-A2-5")
+@click.option("--sbp", help="systolic blood pressure, mmHg")
+@click.option("--hr", help="heart rate, 1/min")
+@click.option("--spo2", help="oxygen saturation, %")
+@click.option("--mri-zone", default="", help="IV puts leaving the magnet's room first")
+@click.option("--agent", default="", help="the contrast agent, to be named in the first step")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def protocol_show(as_json: bool, **asked: Any) -> None:
+    """Print a protocol resolved for one patient, with formulas and sources.
+
+    Example: attend protocol show --presentation anaphylaxis --age-years 6 --weight-kg 20
+    """
+    import msgspec
+
+    from engine.bootstrap import load_packs
+    from engine.reactions.resolve import resolve_protocol
+    from engine.reactions.shown import shown
+
+    packs = load_packs()
+    pack = packs[_one_of("--pack", asked["pack_id"], tuple(packs))]
+    try:
+        situation = _situation(pack, asked)
+        answer = shown(pack, situation, resolve_protocol(pack, situation))
+    except AttendError as error:
+        raise Problem(str(error)) from None
+    if as_json:
+        exact = msgspec.json.Encoder(decimal_format="number").encode(answer)
+        click.echo(msgspec.json.format(exact, indent=2))
+    else:
+        click.echo("\n".join(_lines(answer)))
+
+
+@protocol.command("lint")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def protocol_lint(as_json: bool) -> None:
+    """Check every pack as a pharmacist would; exit 1 when something is found.
+
+    Example: attend protocol lint
+    """
+    from engine.bootstrap import load_packs
+    from engine.reactions.lint import lint
+
+    packs = load_packs()
+    found = [(pack.pack_id, finding) for pack in packs.values() for finding in lint(pack)]
+    if as_json:
+        objections = [
+            {"pack": pack_id, "row_id": f.row_id, "rule": f.rule, "sentence": f.sentence}
+            for pack_id, f in found
+        ]
+        click.echo(json.dumps(objections, indent=2))
+    else:
+        for pack_id, finding in found:
+            click.echo(f"{pack_id} {finding.row_id} {finding.rule}: {finding.sentence}")
+        if not found:
+            rows = sum(len(tuple(pack.rows())) for pack in packs.values())
+            click.echo(f"no objection to {rows} rows of {', '.join(packs)}")
+    sys.exit(1 if found else 0)
+
+
+def _situation(pack: Any, asked: Mapping[str, Any]) -> Any:
+    """Read the options. Raises Problem with one sentence that names the option."""
+    from engine.reactions.resolve import Situation
+    from engine.reactions.severity import is_adult
+    from engine.reactions.state import Severity
+
+    age = _whole("--age-years", asked["age_years"], 130)
+    adult = age is None or is_adult(pack, age)
+    signs = tuple(filter(None, (sign.strip() for sign in asked["signs"].split(","))))
+    for sign in signs:
+        _one_of("--signs", sign, tuple(known.id for known in pack.signs))
+    return Situation(
+        presentation=_one_of("--presentation", asked["presentation"], pack.presentations),
+        severity=Severity(_one_of("--severity", asked["severity"], GRADES)),
+        age_years=age,
+        weight_kg=_weight(pack, asked["weight_kg"], asked["weight_lb"]),
+        vitals=_vitals(asked),
+        signs=signs,
+        agent=asked["agent"],
+        mri_zone=_one_of("--mri-zone", asked["mri_zone"], ("", *ZONES)),
+        setting=_one_of("--setting", asked["setting"], SETTINGS),
+        given=tuple(_given(pack, text, "adult" if adult else "child") for text in asked["given"]),
+    )
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise Problem(f"{option}: choose one of {', '.join(filter(None, allowed))}")
+    return value
+
+
+def _whole(option: str, text: str | None, most: int) -> int | None:
+    if text is None:
+        return None
+    if not WHOLE.fullmatch(text) or int(text) > most:
+        raise Problem(f"{option}: give a whole number from 0 to {most}")
+    return int(text)
+
+
+def _number(option: str, text: str, low: str, high: str) -> Decimal:
+    from engine.kernel.quantities import amount
+
+    try:
+        return amount(option, text, low=Decimal(low), high=Decimal(high))
+    except Invalid:
+        raise Problem(f"{option}: give a number between {low} and {high}") from None
+
+
+def _weight(pack: Any, text_kg: str | None, text_lb: str | None) -> Decimal | None:
+    from engine.reactions.weight import weight_problem
+
+    if text_kg is None:
+        if text_lb is not None:
+            raise Problem("--weight-lb: give --weight-kg as well; pounds only confirm the kilograms")
+        return None
+    weight = _number("--weight-kg", text_kg, "0.1", "500")
+    if text_lb is not None:
+        pounds = _number("--weight-lb", text_lb, "0.1", "1200")
+        doubt = weight_problem(pack, weight, stated_lb=pounds)
+        if doubt is not None:
+            raise Problem(f"--weight-lb: {doubt.sentence}")
+    return weight
+
+
+def _vitals(asked: Mapping[str, Any]) -> Any:
+    import datetime as dt
+
+    from engine.reactions.state import Vitals
+
+    pressure = _whole("--sbp", asked["sbp"], 300)
+    rate = _whole("--hr", asked["hr"], 300)
+    oxygen = _whole("--spo2", asked["spo2"], 100)
+    if (pressure, rate, oxygen) == (None, None, None):
+        return None
+    at = dt.datetime.min.replace(tzinfo=dt.UTC)
+    return Vitals(at=at, systolic_mmhg=pressure, heart_rate_bpm=rate, spo2_percent=oxygen)
+
+
+def _given(pack: Any, text: str, population: str) -> Any:
+    """Read 'epinephrine im 0.2 mg' as a dose of this patient's row for that drug and route."""
+    import datetime as dt
+
+    from engine.reactions.guards import Given
+
+    parts = GIVEN.fullmatch(text.strip())
+    if parts is None:
+        raise Problem("--given: write drug, route and mg, as in 'epinephrine im 0.2 mg'")
+    dose_mg = _number("--given", parts["mg"], "0.001", "100000")
+    own = [row for row in pack.drugs if row.population == population]
+    named = [row for row in own if row.drug.casefold() == parts["drug"].casefold()]
+    if not named:
+        raise Problem(f"--given: unknown drug; this pack has {', '.join(sorted({row.drug for row in own}))}")
+    for row in named:
+        if row.route.casefold() == parts["route"].casefold():
+            at = dt.datetime.min.replace(tzinfo=dt.UTC)
+            return Given(row_id=row.id, counter=row.counter, dose_mg=dose_mg, given_at=at)
+    routes = ", ".join(dict.fromkeys(row.route for row in named))
+    raise Problem(f"--given: {named[0].drug} has no such route; choose {routes}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """One step's line and what stands under it."""
+
+    step: Mapping[str, Any]
+
+    def lines(self, number: int) -> list[str]:
+        """Return the step's lines; an alternative has no number, so that it never reads as the next step."""
+        step = self.step
+        place = "    or" if step["alternative_of"] else f"{number:3}."
+        own = [f"{place} {step['text']}"]
+        if step["drug"] is not None:
+            own.append(f"        {self.dose()}")
+        own += [f"        {name}: {step[name]}" for name in ("condition", "formula") if step[name]]
+        return [*own, f"        {step['id']}; {step['citation']}; evidence {step['evidence']}"]
+
+    def dose(self) -> str:
+        """Return the dose in one line: name, mg, mg/mL, mL and route, or name, amount, unit, form and route."""
+        step = self.step
+        if step["amount"] is not None:
+            parts = [step["drug"], self._span("amount", "amount"), step["unit"], step["form"], step["route"]]
+        elif step["dose_mg"] is None:
+            parts = [step["drug"], step["route"]]
+        else:
+            strength = "concentration: see vial"
+            if step["concentration_mg_per_ml"] is not None:
+                drawn = self._span("volume_ml", "volume_max_ml")
+                strength = f"{_plain(step['concentration_mg_per_ml'])} mg/mL, {drawn} mL"
+            parts = [step["drug"], self._span("dose_mg", "dose_max_mg"), f"mg ({strength})", step["route"]]
+        return " ".join([*parts, *([step["rate"]] if step["rate"] else [])])
+
+    def _span(self, low: str, high: str) -> str:
+        from engine.reactions.dose import span
+
+        return span(self.step[low], self.step[high])
+
+
+def _plain(value: Decimal) -> str:
+    from engine.reactions.dose import plain
+
+    return plain(value)
+
+
+def _lines(answer: Mapping[str, Any]) -> list[str]:
+    head = f"{answer['presentation']}, {answer['severity']} ({answer['pack']} {answer['pack_hash'][:12]})"
+    lines = [head, f"emergency call: {answer['emergency_call']}"]
+    number = 0
+    for step in answer["steps"]:
+        number += step["alternative_of"] is None
+        lines += _Words(step).lines(number)
+    return lines

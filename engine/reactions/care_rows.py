@@ -1,0 +1,220 @@
+"""Rows of a pack around the treatment itself: screening before contrast, the kit beside it, what follows after it.
+
+Rule: a row carries what its source states. A number that the source lacks is None; a finding that the source does not
+decide is `physician_review`.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from engine.reactions.row import Population, Row
+
+ContrastClass = Literal["iodinated", "gadolinium"]
+ScreeningFinding = Literal["proceed", "physician_review", "alternative_study", "hold"]
+Answer = Literal["no", "consider", "yes", "physician_decides"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discriminator(Row):
+    """One feature that tells a vasovagal reaction from anaphylaxis."""
+
+    feature: str
+    vasovagal: str
+    anaphylaxis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice(Row):
+    """A fact or rule that is shown to people and computes nothing."""
+
+    topic: Literal["severity", "treatment", "extravasation", "tryptase", "referral", "allergy_record"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnPrecaution(Row):
+    """A sentence of the written instructions that a patient takes home."""
+
+    document: Literal["reaction", "extravasation", "metformin"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightEstimate(Row):
+    """A weight to assume where none is known, by age or by length; the pack decides whether there is any.
+
+    It holds from `at_least` on and below `below`, in whole years or in cm.
+    """
+
+    by: Literal["age_years", "length_cm"]
+    at_least: Decimal
+    below: Decimal
+    weight_kg: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reexposure(Row):
+    """What an earlier reaction means for contrast of the same class. `hold_at` are settings where it stops the exam."""
+
+    contrast_class: ContrastClass
+    history: Literal[
+        "physiologic", "mild", "moderate", "severe", "unrelated", "asthma", "other_risk", "delayed"
+    ]
+    premedicate: Answer
+    switch_agent: Answer
+    finding: ScreeningFinding
+    hold_at: tuple[Literal["office", "idtf", "hopd"], ...] = ()
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegimenDose:
+    """One drug of a premedication: a dose at each of `hours_before`, or `now` and every `every_h` until contrast.
+
+    What the source does not give stays empty, for the physician to say.
+    """
+
+    drug: str
+    routes: tuple[str, ...] = ()
+    dose_mg: Decimal | None = None
+    dose_mg_per_kg: Decimal | None = None
+    dose_max_mg_per_kg: Decimal | None = None
+    max_single_mg: Decimal | None = None
+    hours_before: tuple[Decimal, ...] = ()
+    now: bool = False
+    every_h: Decimal | None = None
+    optional: bool = False
+    either_or: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regimen(Row):
+    """A premedication regimen, used only where the service chooses to premedicate.
+
+    Doses with the same `either_or` are alternatives.
+    """
+
+    population: Population
+    situation: Literal["elective", "no_oral", "accelerated", "emergency"]
+    text: str
+    doses: tuple[RegimenDose, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentGroup(Row):
+    """Agents that react alike, and the groups that are tried after a reaction to one of them; not validated."""
+
+    contrast_class: ContrastClass
+    group: str
+    agents: tuple[str, ...]
+    switch_to: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskFactor(Row):
+    """A question before contrast. `decided_in` names the table that decides, "" when `finding` does."""
+
+    question: str
+    text: str
+    finding: ScreeningFinding
+    decided_in: Literal["", "reexposure", "kidney", "gadolinium", "metformin", "pregnancy"] = ""
+    contrast_classes: tuple[ContrastClass, ...] = ("iodinated", "gadolinium")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KidneyRule(Row):
+    """What the kidneys mean for iodinated contrast. eGFR in mL/min/1.73 m2, from `egfr_from` on, below `egfr_below`."""
+
+    state: Literal[
+        "stable", "acute_injury", "dialysis_anuric", "dialysis_residual", "who_needs_it", "lab_age"
+    ]
+    egfr_from: Decimal | None = None
+    egfr_below: Decimal | None = None
+    finding: ScreeningFinding
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GadoliniumGroup(Row):
+    """Gadolinium agents by their risk of NSF, and what weak kidneys mean for them."""
+
+    group: Literal["I", "II", "III"]
+    agents: tuple[str, ...]
+    egfr_below: Decimal
+    finding_below: ScreeningFinding
+    renal_screening: Literal["required", "optional"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetforminRule(Row):
+    """Whether metformin is held. `hold_h` None: it is not."""
+
+    contrast_class: ContrastClass
+    category: Literal["I", "II", ""] = ""
+    egfr_from: Decimal | None = None
+    egfr_below: Decimal | None = None
+    also: tuple[Literal["acute_injury", "renal_artery_emboli_possible"], ...] = ()
+    hold_h: Decimal | None = None
+    recheck_kidneys: bool = False
+    finding: ScreeningFinding
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PregnancyRule(Row):
+    """What pregnancy, breast-feeding or a newborn mean for contrast."""
+
+    state: Literal["pregnant", "lactating", "newborn"]
+    contrast_classes: tuple[ContrastClass, ...]
+    finding: ScreeningFinding
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent(Row):
+    """A contrast agent with its usual forms; the exam's own protocol decides the volume.
+
+    `strengths` in mgI/mL (iodinated); `concentration_mmol_per_ml` and doses for gadolinium.
+    """
+
+    generic: str
+    brands: tuple[str, ...] = ()
+    contrast_class: ContrastClass
+    strengths: str = ""
+    adult_use: str = ""
+    child_use: str = ""
+    structure: Literal["", "macrocyclic", "linear"] = ""
+    concentration_mmol_per_ml: Decimal | None = None
+    dose_mmol_per_kg: Decimal | None = None
+    dose_ml_per_kg: Decimal | None = None
+    nsf_group: Literal["", "I", "II", "III"] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitItem(Row):
+    """An item of the emergency kit for a site without a code team. `par` is how many at least, None not stated.
+
+    `expires` items carry an expiry date; `checked` ones are looked at on a schedule; `blocks_ready` ones take READY
+    away when expired, missing, below par or overdue.
+    """
+
+    text: str
+    required: Literal[
+        "always", "children", "iv_staff", "trained_or_below_15_kg", "site_policy", "hospital_only"
+    ]
+    par: int | None = None
+    drugs: tuple[str, ...] = ()
+    expires: bool = False
+    checked: bool = False
+    blocks_ready: bool = False
+    keep_apart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut(Row):
+    """A row of the reference that this pack leaves out on purpose; its id is the reference's."""
+
+    reason: str
