@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.records.people import People
 from engine.records.strip import moment, strip
 from engine.records.timeline import dose_text, signs_text, spaced, step_name, timeline, words
 
@@ -44,6 +45,7 @@ class _Sheet:
         self.document = document
         self.events = document["events"]
         self.zero = moment(self.events[0]["at"])
+        self.shown = People(self.events).shown
 
     def of(self, path: str) -> Any:
         group, name = path.split(".")
@@ -180,13 +182,14 @@ def _people(s: _Sheet) -> dict[str, Any]:
         ["NPI, verified", f"{s.text('physician.npi')} · {s.clock(s.of('physician.verified_at'))}"],
         ["Responder", person("responder")],
         ["Competency to", s.text("responder.competency_expires_on")],
-        ["Technologist", s.of("technologist.name") or s.text("technologist.person_id")],
+        ["Technologist", s.of("technologist.name") or s.shown(s.text("technologist.person_id"))],
     ]
     for change in s.of("hand_offs.changes") or []:
         rows.append(
             [
                 "Hand-off",
-                f"{change['offered_by']} → {change['to']}, accepted {s.clock(change['accepted_at'])}",
+                f"{s.shown(change['offered_by'])} → {s.shown(change['to'])}, "
+                f"accepted {s.clock(change['accepted_at'])}",
             ]
         )
     return {"title": "Who", "rows": rows}
@@ -204,7 +207,7 @@ def _contrast(s: _Sheet) -> dict[str, Any]:
         ],
         ["Lot", s.text("contrast.lot")],
         ["Given", s.clock(s.of("contrast.given_at"))],
-        ["Cleared", f"{cleared['by']} at {s.clock(cleared['at'])}" if cleared else "NOT CLEARED"],
+        ["Cleared", f"{s.shown(cleared['by'])} at {s.clock(cleared['at'])}" if cleared else "NOT CLEARED"],
     ]
     for dose in s.of("contrast.further_doses") or []:
         rows.append(
@@ -228,7 +231,7 @@ def _verdict(s: _Sheet) -> dict[str, Any]:
         for layer in s.of("rules.layers") or []
     ]
     attested = [
-        f"Attested by {a['by']} ({a['role']}) at {s.clock(a['at'])}: {a['reason']}"
+        f"Attested by {s.shown(a['by'])} ({a['role']}) at {s.clock(a['at'])}: {a['reason']}"
         for a in s.of("rules.attestations") or []
     ]
     assumed = s.of("rules.assumed")
@@ -259,7 +262,7 @@ def _line_end(s: _Sheet) -> str:
 def _length(gap: Mapping[str, Any]) -> str:
     if gap["end"] is None:
         return "open"
-    return f"{(moment(gap['end']) - moment(gap['start'])).total_seconds():g} s"
+    return f"{(moment(gap['end']) - moment(gap['start'])).total_seconds():.1f} s".replace(".0 s", " s")
 
 
 def _reaction(s: _Sheet, name: str) -> dict[str, Any]:
@@ -274,7 +277,7 @@ def _reaction(s: _Sheet, name: str) -> dict[str, Any]:
         head += f" (worst: {worst})"
     rows = [
         ["Onset, first directive", f"{s.clock(of('onset_at'))} · {s.clock(of('first_directive_at'))}"],
-        ["Reported", f"{reported['by']} at {s.clock(reported['at'])}"],
+        ["Reported", f"{s.shown(reported['by'])} at {s.clock(reported['at'])}"],
         [
             "Signs",
             "; ".join(f"{s.clock(x['at'])} {signs_text(x)}" for x in of("signs") or []) or "–",
@@ -282,14 +285,14 @@ def _reaction(s: _Sheet, name: str) -> dict[str, Any]:
         ["Emergency call", f"{call['service']} at {s.clock(call['called_at'])}" if call else "none recorded"],
         [
             "Disposition",
-            f"{words(disposed['disposition'])}, by {disposed['by']} at {s.clock(disposed['at'])}"
+            f"{words(disposed['disposition'])}, by {s.shown(disposed['by'])} at {s.clock(disposed['at'])}"
             if disposed
             else "open",
         ],
         ["Protocol pack", f"{pack['pack_id']}, hash {pack['pack_hash']}" if pack else "–"],
     ]
     drugs = [
-        [s.clock(d["given_at"]), dose_text(d), d["given_by"], _why(d)]
+        [s.clock(d["given_at"]), dose_text(d), s.shown(d["given_by"]), _why(d)]
         for d in s.of("interventions.medications") or []
         if d["reaction_id"] == name
     ]
@@ -308,7 +311,7 @@ def _reaction(s: _Sheet, name: str) -> dict[str, Any]:
 
 def _act(s: _Sheet, step: Mapping[str, Any], act: str) -> str:
     if step[f"{act}_at"] is not None:
-        return f"{s.clock(step[f'{act}_at'])} {step[f'{act}_by']}"
+        return f"{s.clock(step[f'{act}_at'])} {s.shown(step[f'{act}_by'])}"
     if act == "done" and step["refused_at"] is not None:
         return f"decided against: {step['refused_reason']}"
     if act == "done" and step["superseded_at"] is not None:
@@ -327,11 +330,11 @@ def _why(drug: Mapping[str, Any]) -> str:
 
 def _exceptions(s: _Sheet) -> list[str]:
     bypasses = [
-        f"{s.clock(x['at'])} Interlock bypassed by {x['by']}; missing: {', '.join(map(words, x['missing']))}"
+        f"{s.clock(x['at'])} Interlock bypassed by {s.shown(x['by'])}; missing: {', '.join(map(words, x['missing']))}"
         for x in s.of("exceptions.bypasses") or []
     ]
     overrides = [
-        f"{s.clock(x['at'])} {x['by']} went past {', '.join(words(guard).lower() for guard in x['guards'])} "
+        f"{s.clock(x['at'])} {s.shown(x['by'])} went past {', '.join(words(guard).lower() for guard in x['guards'])} "
         f"on {words(x['step_id'])}: {x['reason']}"
         for x in s.of("exceptions.overrides") or []
     ]
@@ -340,7 +343,7 @@ def _exceptions(s: _Sheet) -> list[str]:
         for x in s.of("exceptions.beyond_caps") or []
     ]
     late = [
-        f"{s.clock(x['at'])} Late entry by {x['by']} ({words(x['source'])}), revision {x['revision']}"
+        f"{s.clock(x['at'])} Late entry by {s.shown(x['by'])} ({words(x['source'])}), revision {x['revision']}"
         for x in s.of("exceptions.late_entries") or []
     ]
     return bypasses + overrides + beyond + late + _unexpected(s)
@@ -365,17 +368,8 @@ def _signatures(s: _Sheet) -> list[list[str]]:
         signed = s.of(f"signatures.{who}")
         if signed is not None:
             at = moment(signed["signed_at"]).strftime("%Y-%m-%d %H:%M:%S UTC")
-            name = _name_of(s, signed["person_id"])
-            rows.append([name, who, signed["meaning"], at, signed["record_hash"]])
+            rows.append([s.shown(signed["person_id"]), who, signed["meaning"], at, signed["record_hash"]])
     return rows
-
-
-def _name_of(s: _Sheet, person_id: str) -> str:
-    """Return a person's printed name as the credentials found it, with the id; the id alone when there is none."""
-    for present in s.of("physician.presence") or []:
-        if present["person_id"] == person_id and present["name"]:
-            return f"{present['name']} ({person_id})"
-    return person_id
 
 
 def _seal(s: _Sheet) -> dict[str, str] | None:

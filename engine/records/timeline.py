@@ -1,12 +1,15 @@
 """A session's events as sentences a clinician reads, in the order they happened.
 
-Rule: sentences are made from what the file says and nothing else; single pages and repeats of a proof are left out.
+Rule: sentences are made from what the file says and nothing else; single pages and repeats, of a proof or of the
+grade that was suggested before, are left out.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from engine.records.people import People
 
 Payload = Mapping[str, Any]
 
@@ -24,12 +27,19 @@ class Moment:
 
 def words(code: str) -> str:
     """Return a code as words: `no_packets_from_physician` → `no packets from physician`."""
-    return code.replace("_", " ").replace(":", ": ")
+    said = code.replace("_", " ").replace(":", ": ")
+    return re.sub(r"\b(ems|mrn)\b", lambda found: found.group().upper(), said)
 
 
 def spaced(name: str) -> str:
     """Return a name of events as words: `ContrastGiven` → `Contrast given`."""
     return re.sub(r"(?<=[a-z])([A-Z])", lambda found: f" {found.group(1).lower()}", name)
+
+
+def after(seconds: Any) -> str:
+    """Return a time that passed as a person says it: `within a second`, `after 38 s`."""
+    whole = round(float(seconds))
+    return f"after {whole} s" if whole else "within a second"
 
 
 def dose_text(dose: Mapping[str, Any] | None) -> str:
@@ -95,7 +105,7 @@ def _given(p: Payload) -> str:
     caps = ", ".join(words(cap).lower() for cap in p["beyond"])
     beyond = f"; beyond its row: {caps}" if caps else ""
     word = _AUTHORITY.get(p.get("authority", ""), "")
-    return f"Given{word}: {dose_text(p['medication'])}, by {p['medication']['given_by']}{beyond}"
+    return f"Given{word}: {dose_text(p['medication'])}, by {p['shown'](p['medication']['given_by'])}{beyond}"
 
 
 def _assigned(p: Payload) -> str:
@@ -120,13 +130,13 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "SupervisionRequested": ("plain", lambda p: f"Physician requested ({words(p['cause'])})"),
     "RingStarted": ("plain", "Ringing"),
     "RungRaised": ("plain", lambda p: f"Ring raised to {words(p['name'])}"),
-    "RingEscalated": ("exception", lambda p: f"Ring escalated; {p['contact']} named"),
+    "RingEscalated": ("exception", lambda p: f"Ring escalated; {p['shown'](p['contact'])} named"),
     "RingDeclined": ("plain", lambda p: f"Ring declined: {p['reason']}"),
-    "RingAnswered": ("plain", lambda p: f"Ring answered after {p['answered_after_s']} s"),
+    "RingAnswered": ("plain", lambda p: f"Ring answered {after(p['answered_after_s'])}"),
     "PhysicianAssigned": ("plain", _assigned),
     "PhysicianLeft": ("exception", lambda p: f"Physician no longer available: {words(p['cause'])}"),
-    "HandOffOffered": ("plain", lambda p: f"Hand-off offered to {p['to_physician_id']}"),
-    "HandOffAccepted": ("plain", lambda p: f"Hand-off accepted by {p['evidence']['name']}"),
+    "HandOffOffered": ("plain", lambda p: f"Hand-off offered to {p['shown'](p['to_physician_id'])}"),
+    "HandOffAccepted": ("plain", lambda p: f"Hand-off accepted by {p['shown'](p['evidence']['person_id'])}"),
     "LineVerified": ("line", "Line verified: audio and video counted both ways"),
     "LineDegraded": ("line", lambda p: f"Line degraded: {words(p['cause'])}"),
     "LineLost": ("line", lambda p: f"Line lost: {words(p['cause'])}"),
@@ -187,22 +197,34 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
 }
 
 
+def _suggested_again(event: Mapping[str, Any], suggested: dict[str, tuple[Any, Any]]) -> bool:
+    """Return whether an event suggests the grade that its reaction had been suggested before; remember what it does."""
+    if event["type"] != "SeveritySuggested":
+        return False
+    now = (event["payload"]["severity"], event["payload"].get("physician_decides"))
+    before = suggested.get(event["stream"])
+    suggested[event["stream"]] = now
+    return before == now
+
+
 def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
     """Return the moments of a file's events, in its order."""
     moments = []
     steps: dict[tuple[str, str], str] = {}
+    suggested: dict[str, tuple[Any, Any]] = {}
+    people = People(events)
     for event in events:
         payload = event["payload"]
         if event["type"] == "ProtocolResolved":
             steps.update({(event["stream"], step["step_id"]): step["text"] for step in payload["steps"]})
         said = _SAID.get(event["type"])
-        if said is None:
+        if said is None or _suggested_again(event, suggested):
             continue
         kind, text = said
         if "step_id" in payload:
             step_id = payload["step_id"]
             payload = {**payload, "step": step_name(step_id, steps.get((event["stream"], step_id)))}
-        sentence = text if isinstance(text, str) else text(payload)
+        sentence = text if isinstance(text, str) else text({**payload, "shown": people.shown})
         if event["stream"].startswith("reaction/"):
             kind = "reaction"
         who = event["actor"]["person_id"]
@@ -210,7 +232,7 @@ def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
             Moment(
                 at=event["at"],
                 text=sentence + (f" [{', '.join(map(words, event['flags']))}]" if event["flags"] else ""),
-                who="engine" if who.startswith("system:") else who,
+                who=people.shown(who),
                 event_id=f"{event['stream']}@{event['version']}",
                 kind=kind,
             )
