@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from engine.records.timeline import after, words
+
 Said = Callable[[Mapping[str, Any]], str]
 
 
@@ -25,6 +27,15 @@ def _suggested(e: Mapping[str, Any]) -> str:
     return f"the pack suggests {e['severity']} ({', '.join(e['rules'])}); the physician decides"
 
 
+def _words(code: str) -> str:
+    """Return a code as words: `18_RESOURCES` → `18 resources`; a short one like AA stays as it is."""
+    return words(code.lower() if "_" in code else code)
+
+
+def _answered(e: Mapping[str, Any]) -> str:
+    return f"{e['physician_id']} answers {after(e['answered_after_s'])} on the {e['rung']} rung"
+
+
 STORY: dict[str, tuple[str, Said]] = {
     "SessionScheduled": (
         "blue",
@@ -37,35 +48,35 @@ STORY: dict[str, tuple[str, Said]] = {
         lambda e: f"{e['evidence']['name']} ({e['evidence']['licence_type']}) is the responder",
     ),
     "KitChecked": ("white", lambda e: "emergency kit checked, epinephrine there and in date"),
-    "SupervisionRequested": ("yellow", lambda e: f"a physician is asked for ({e['cause']})"),
+    "SupervisionRequested": ("yellow", lambda e: f"a physician is asked for ({_words(e['cause'])})"),
     "RingStarted": ("yellow", lambda e: "it rings"),
     "RungRaised": ("yellow", lambda e: f"nobody answered: the {e['name']} rings too"),
     "RingEscalated": ("bold red", lambda e: f"everybody rings, and {e['contact']} by name"),
     "RingRepeated": ("red", lambda e: "it rings again"),
-    "RingAnswered": (
-        "green",
-        lambda e: f"{e['physician_id']} answers after {e['answered_after_s']} s on the {e['rung']} rung",
-    ),
+    "RingAnswered": ("green", _answered),
     "RingWithdrawn": ("white", lambda e: "the ring is withdrawn"),
     "PhysicianAssigned": (
         "green",
         lambda e: f"{e['evidence']['name']}, licensed in {e['evidence']['licence_state']}, is responsible",
     ),
-    "VerdictRecorded": ("white", lambda e: f"the rules say: {e['verdict']['result']}"),
+    "VerdictRecorded": ("white", lambda e: f"the rules say: {_words(e['verdict']['result'])}"),
     "LineVerified": ("green", lambda e: "line verified: audio and video counted both ways"),
-    "LineLost": ("bold red", lambda e: f"line lost: {e['cause'].replace('_', ' ')}"),
+    "LineLost": ("bold red", lambda e: f"line lost: {_words(e['cause'])}"),
     "GapOpened": ("red", lambda e: f"gap {e['number']} opens: {e['action']}"),
     "GapClosed": ("green", lambda e: f"gap {e['number']} is closed"),
-    "IdentityConfirmed": ("white", lambda e: f"identity confirmed by {' and '.join(e['matched'])}"),
+    "IdentityConfirmed": (
+        "white",
+        lambda e: f"identity confirmed by {' and '.join(map(_words, e['matched']))}",
+    ),
     "ScreeningReviewed": (
         "white",
-        lambda e: f"screening reviewed; unknown: {', '.join(e['unknown']) or 'nothing'}",
+        lambda e: f"screening reviewed; unknown: {', '.join(map(_words, e['unknown'])) or 'nothing'}",
     ),
     "ContrastCleared": ("green", lambda e: f"the physician clears {e['agent']}"),
     "ReadyGranted": ("bold green", lambda e: f"READY: {len(e['ready']['facts'])} facts hold"),
     "ReadyRevoked": (
         "bold red",
-        lambda e: f"READY falls, no longer: {', '.join(e['reasons']).replace('_', ' ')}",
+        lambda e: f"READY falls, no longer: {', '.join(map(_words, e['reasons']))}",
     ),
     "InjectionStarted": ("bold", lambda e: "injection"),
     "ContrastGiven": ("bold", lambda e: f"{e['agent']} {e['volume_ml']} mL {e['route']}"),
@@ -73,7 +84,10 @@ STORY: dict[str, tuple[str, Said]] = {
     "ReactionReported": ("bold red", lambda e: "REACTION"),
     "ReactionAlarmRepeated": ("bold red", lambda e: "REACTION again, in the one that is open"),
     "SeveritySuggested": ("yellow", _suggested),
-    "ReactionGraded": ("bold red", lambda e: f"the physician grades it {e['severity']}: {e['presentation']}"),
+    "ReactionGraded": (
+        "bold red",
+        lambda e: f"the physician grades it {e['severity']}: {_words(e['presentation'])}",
+    ),
     "ProtocolResolved": ("white", lambda e: f"{len(e['steps'])} steps from {e['pack_id']}"),
     "StepOrdered": ("bold yellow", lambda e: f"order: {_dose(e['order'])}"),
     "StepReadBack": ("yellow", lambda e: "read back, and it matches"),
@@ -86,16 +100,20 @@ STORY: dict[str, tuple[str, Said]] = {
     "VitalsDue": ("yellow", lambda e: "vital signs are due again"),
     "ObservationReached": ("yellow", lambda e: "the shortest observation is over"),
     "ReactionResolved": ("green", lambda e: "every sign has gone"),
-    "ReactionDisposed": ("green", lambda e: f"disposition: {e['disposition'].replace('_', ' ')}"),
+    "ReactionDisposed": ("green", lambda e: f"disposition: {_words(e['disposition'])}"),
     "ObservationElapsed": ("white", lambda e: "the observation time is over"),
-    "SessionCancelled": ("red", lambda e: f"the exam is cancelled: {e['reason'].replace('_', ' ')}"),
+    "SessionCancelled": ("red", lambda e: f"the exam is cancelled: {_words(e['reason'])}"),
     "RecordConfirmed": ("green", lambda e: "the technologist signs: performed"),
     "RecordAttested": ("green", lambda e: "the physician signs: supervised"),
     "RecordSealed": ("bold green", lambda e: f"record sealed, {e['record_hash'][:16]}…"),
-    "DeliveryAcknowledged": ("blue", lambda e: f"delivered ({e['detail']})"),
-    "DeliveryRetrying": ("red", lambda e: f"delivery will be tried again ({e['detail']})"),
-    "DeliveryDied": ("bold red", lambda e: f"delivery failed ({e['detail']})"),
+    "DeliveryAcknowledged": ("blue", lambda e: f"delivered ({_words(e['detail'])})"),
+    "DeliveryRetrying": ("red", lambda e: f"delivery will be tried again ({_words(e['detail'])})"),
+    "DeliveryDied": ("bold red", lambda e: f"delivery failed ({_words(e['detail'])})"),
 }
+
+
+#: What may come again with nothing new in it.
+REPEATED = frozenset({"SeveritySuggested", "ProtocolResolved", "VerdictRecorded"})
 
 
 def _names(allergies: list[Mapping[str, Any]]) -> str:
@@ -113,6 +131,7 @@ class Narrator:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._start: float | None = None
+        self._last: dict[str, str] = {}
 
     def tell(self, event: Any) -> None:
         """Write one event, if it is part of the story."""
@@ -121,9 +140,13 @@ class Narrator:
         told = STORY.get(event.type)
         if told is None:
             return
-        style, words = told
+        style, say = told
+        said = say(json.loads(event.summary_json))
+        if event.type in REPEATED and self._last.get(event.type) == said:
+            return
+        self._last[event.type] = said
         elapsed = int(moment - self._start)
         line = Text(f"{elapsed // 60:3d}:{elapsed % 60:02d}  ", style="dim")
         line.append(f"{_who(event):<15.15} ", style="cyan")
-        line.append(words(json.loads(event.summary_json)), style=style)
+        line.append(said, style=style)
         self._console.print(line, soft_wrap=True)

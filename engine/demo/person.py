@@ -132,11 +132,17 @@ class Person:
     """Follows one part of a script."""
 
     def __init__(
-        self, role: str, caller: Caller, clock: Caller, session_id: str, run: str, coverage_id: str
+        self,
+        role: str,
+        caller: Caller,
+        others: Mapping[str, Caller],
+        session_id: str,
+        run: str,
+        coverage_id: str,
     ) -> None:
         self._role = role
         self._caller = caller
-        self._clock = clock
+        self._others = others
         self._run = run
         self._coverage_id = coverage_id
         self._count = 0
@@ -165,8 +171,8 @@ class Person:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._peer is not None:
                 await self._peer.leave()
-            await self._caller.close()
-            await self._clock.close()
+            for one in (self._caller, *self._others.values()):
+                await one.close()
 
     async def _step(self, step: Step) -> None:
         if isinstance(step, Do):
@@ -176,7 +182,7 @@ class Person:
         elif isinstance(step, Camera):
             await self._camera(step.action)
         elif isinstance(step, Advance):
-            await self._clock.call("DemoService.AdvanceClock", {"by": f"{step.seconds}s"})
+            await self._others["clock"].call("DemoService.AdvanceClock", {"by": f"{step.seconds}s"})
 
     async def _do(self, step: Do) -> None:
         for attempt in range(RETRIES):
@@ -187,7 +193,7 @@ class Person:
                 key: await value if inspect.isawaitable(value) else value for key, value in fields.items()
             }
             try:
-                await self._call(step.rpc, wanted)
+                await self._call(step.rpc, wanted, step.by)
             except Refused as refused:
                 if refused.reason == step.refused:
                     return
@@ -199,7 +205,7 @@ class Person:
                     raise Differs(f"it should have been refused with {step.refused}")
                 return
 
-    async def _call(self, rpc: str, fields: Mapping[str, Any]) -> Any:
+    async def _call(self, rpc: str, fields: Mapping[str, Any], by: str = "") -> Any:
         self._count += 1
         takes = self._caller.takes(rpc)
         full: dict[str, Any] = {}
@@ -211,7 +217,8 @@ class Person:
             full["coverage_id"] = self._coverage_id
         if "reaction_id" in takes:
             full["reaction_id"] = self.seen.reaction_id()
-        return await self._caller.call(rpc, {**full, **fields})
+        caller = self._others[by] if by else self._caller
+        return await caller.call(rpc, {**full, **fields})
 
     async def _await(self, step: Await) -> None:
         async with asyncio.timeout(AWAIT_S), self.seen.changed:
@@ -258,13 +265,13 @@ class Person:
 
 
 async def play(orders: Mapping[str, str]) -> None:
-    """Play one part. `orders`: role, script, target, token, clock_token, session_id, run, coverage_id."""
+    """Play one part. `orders`: role, script, target, the three tokens, session_id, run, coverage_id."""
     story = STORIES[orders["script"]]
     steps = story.technologist if orders["role"] == "technologist" else story.physician
     caller = Caller(orders["target"], orders["token"])
-    clock = Caller(orders["target"], orders["clock_token"])
+    others = {name: Caller(orders["target"], orders[f"{name}_token"]) for name in ("clock", "responder")}
     person = Person(
-        orders["role"], caller, clock, orders["session_id"], orders["run"], orders.get("coverage_id", "")
+        orders["role"], caller, others, orders["session_id"], orders["run"], orders.get("coverage_id", "")
     )
     await person.follow(steps)
 

@@ -270,6 +270,7 @@ async def _person(stage: Stage, role: str, person_id: str, coverage_id: str) -> 
         "target": stage.target,
         "token": stage.token(person_id),
         "clock_token": stage.token("operator-1"),
+        "responder_token": stage.token("responder-1"),
         "session_id": stage.session_id,
         "run": stage.run,
         "coverage_id": coverage_id,

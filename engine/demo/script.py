@@ -10,11 +10,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """Call an RPC. `fields` may be a function of what the person sees. `refused` is the reason expected, if any."""
+    """Call an RPC. `fields` may be a function of what the person sees. `refused` is the reason expected, if any.
+
+    `by` is who does it when it is not the person whose part this is: the responder works beside the technologist.
+    """
 
     rpc: str
     fields: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] = field(default_factory=dict)
     refused: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

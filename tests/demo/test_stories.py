@@ -58,6 +58,16 @@ def test_every_call_of_every_story_is_in_the_contract() -> None:
     assert called <= set(methods())
 
 
+@pytest.mark.parametrize("name", sorted(STORIES))
+def test_drugs_are_given_by_the_responder(name: str) -> None:
+    """Who repeats an order and gives the drug is the one on site who may treat, never the technologist."""
+    giving = ("ReactionService.ReadBackStep", "ReactionService.RecordMedicationGiven")
+    acts = [step for step in STORIES[name].technologist if isinstance(step, Do) and step.rpc in giving]
+
+    assert {step.by for step in acts} <= {"responder"}
+    assert bool(acts) == (name in ("mild", "moderate", "severe"))
+
+
 def test_a_used_port_is_reported_with_the_fix(tmp_path: Path) -> None:
     """The interactive form does not start on a taken port and says what to do."""
     with socket.socket() as holder:

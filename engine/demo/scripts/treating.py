@@ -5,6 +5,8 @@ from typing import Any
 
 from engine.demo.script import Await, Do, Step
 
+RESPONDER = "responder"
+
 
 def report(signs: tuple[str, ...], vitals: Mapping[str, Any]) -> tuple[Step, ...]:
     """The technologist presses REACTION, then taps signs and enters vitals."""
@@ -39,18 +41,23 @@ def order(drug: str, route: str = "") -> tuple[Step, ...]:
 
 
 def read_back_and_give() -> tuple[Step, ...]:
-    """The room repeats the order, gives the drug and reports it."""
+    """The order comes; the responder repeats it, gives the drug and reports it."""
+    return (Await("StepOrdered"), *repeat_and_give())
+
+
+def repeat_and_give() -> tuple[Step, ...]:
+    """The responder, who may treat, repeats the order, gives the drug and reports it."""
     return (
-        Await("StepOrdered"),
-        Do("ReactionService.ReadBackStep", lambda seen: seen.read_back()),
-        Do("ReactionService.RecordMedicationGiven", lambda seen: seen.given()),
+        Do("ReactionService.ReadBackStep", lambda seen: seen.read_back(), by=RESPONDER),
+        Do("ReactionService.RecordMedicationGiven", lambda seen: seen.given(), by=RESPONDER),
     )
 
 
 def wrong_read_back() -> tuple[Step, ...]:
-    """The room hears ten times the dose; the engine stops it."""
+    """The responder hears ten times the dose; the engine stops it."""
     wrong: Callable[[Any], Mapping[str, Any]] = lambda seen: seen.read_back(times=10)  # noqa: E731
-    return (Await("StepOrdered"), Do("ReactionService.ReadBackStep", wrong, refused="READ_BACK_MISMATCH"))
+    refused = Do("ReactionService.ReadBackStep", wrong, refused="READ_BACK_MISMATCH", by=RESPONDER)
+    return (Await("StepOrdered"), refused)
 
 
 def dispose(disposition: str) -> tuple[Step, ...]:
