@@ -225,12 +225,12 @@ def proof() -> LineEvidence:
     )
 
 
-def cleared(driver: Driver) -> None:
+def cleared(driver: Driver, born: dt.date = dt.date(1968, 3, 9)) -> None:
     """Identity, review, view, clearance and READY."""
     driver.wait(20)
     driver.do(
         TECHNOLOGIST,
-        c.ConfirmIdentity(mrn="MRN-4471", family="Müller", given="Žofia", birth_date=dt.date(1968, 3, 9)),
+        c.ConfirmIdentity(mrn="MRN-4471", family="Müller", given="Žofia", birth_date=born),
     )
     driver.wait(40)
     driver.do(

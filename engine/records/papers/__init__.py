@@ -1,0 +1,1 @@
+"""The four reaction documents: incident report, discharge summary, allergy update, EMS handover."""

@@ -1,0 +1,1 @@
+"""Reaction documents: from real machines' histories to words and pages."""
