@@ -102,7 +102,16 @@ def sheet(document: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "reactions": [_reaction(s, name) for name in s.of("reaction.reported") or {}],
         "exceptions": _exceptions(s),
-        "timeline": [[s.clock(m.at), m.text, m.who, m.event_id, m.kind] for m in timeline(s.events)],
+        "timeline": [
+            [
+                s.clock(m.at),
+                m.text,
+                m.who,
+                m.event_id.replace(f"/{s.text('session.session_id')}", "", 1),
+                m.kind,
+            ]
+            for m in timeline(s.events)
+        ],
         "signatures": _signatures(s),
         "seal": _seal(s),
     }

@@ -197,21 +197,26 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
 }
 
 
-def _suggested_again(event: Mapping[str, Any], suggested: dict[str, tuple[Any, Any]]) -> bool:
+def _suggested_again(event: Mapping[str, Any], suggested: dict[str, Any]) -> bool:
     """Return whether an event suggests the grade that its reaction had been suggested before; remember what it does."""
     if event["type"] != "SeveritySuggested":
         return False
-    now = (event["payload"]["severity"], event["payload"].get("physician_decides"))
+    now = event["payload"]["severity"] or event["payload"].get("physician_decides")
     before = suggested.get(event["stream"])
     suggested[event["stream"]] = now
-    return before == now
+    return bool(before == now)
+
+
+ENGINE = "system:rules"
+#: What the engine makes of a report; the one who reported did not say it.
+_COMPUTED = frozenset({"SeveritySuggested", "InterlockBypassed", "ReadyRevoked"})
 
 
 def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
     """Return the moments of a file's events, in its order."""
     moments = []
     steps: dict[tuple[str, str], str] = {}
-    suggested: dict[str, tuple[Any, Any]] = {}
+    suggested: dict[str, Any] = {}
     people = People(events)
     for event in events:
         payload = event["payload"]
@@ -227,7 +232,7 @@ def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
         sentence = text if isinstance(text, str) else text({**payload, "shown": people.shown})
         if event["stream"].startswith("reaction/"):
             kind = "reaction"
-        who = event["actor"]["person_id"]
+        who = ENGINE if event["type"] in _COMPUTED else event["actor"]["person_id"]
         moments.append(
             Moment(
                 at=event["at"],

@@ -55,7 +55,7 @@ def test_a_grade_that_was_suggested_before_is_not_printed_again() -> None:
         [
             suggestion(1, "mild", "hives"),
             suggestion(2, "severe", "pressure"),
-            suggestion(3, "severe", "pressure", "saturation"),
+            suggestion(3, "severe", "pressure", "saturation", decides="shock or not?"),
             suggestion(4, "severe", "saturation"),
             suggestion(5, None, decides="one system or two?"),
             suggestion(6, "severe", "pressure"),
