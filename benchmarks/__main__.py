@@ -7,7 +7,7 @@ import argparse
 import subprocess
 import sys
 
-PARTS = ("benchmarks.over_grpc", "benchmarks.store_commit")
+PARTS = ("benchmarks.over_grpc", "benchmarks.store_commit", "benchmarks.protocols")
 
 
 def main() -> int:

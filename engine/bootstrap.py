@@ -12,6 +12,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from engine.access.scope import authorize
+from engine.access.signing import check_signature
 from engine.access.tokens import TokenVerifier
 from engine.kernel.clock import Clock, OffsetClock, SystemClock
 from engine.kernel.errors import Invalid
@@ -23,6 +24,7 @@ from engine.people.registry import Registry
 from engine.people.verdict import Rules
 from engine.people.view import Views
 from engine.policies import POLICIES
+from engine.protocol_files import ProtocolFiles
 from engine.reactions.decide import Objectives as ReactionObjectives
 from engine.reactions.machine import machine as reaction_machine
 from engine.reactions.pack import Pack
@@ -90,7 +92,31 @@ def load_rulebook() -> Rulebook:
     return parse_rulebook(_texts(files("engine.rules") / "packs"))
 
 
-def machines(settings: Settings, pack: Pack) -> tuple[Machine, ...]:
+def protocols(settings: Settings) -> ReactionObjectives:
+    """Return the pack in force with what vouches for it. Raises Invalid for one that may not run live."""
+    packs = load_packs()
+    if settings.pack not in packs:
+        raise Invalid("pack", f"choose one of {', '.join(sorted(packs))}")
+    pack, kept = packs[settings.pack], ProtocolFiles(settings.data_dir)
+    signed_by = ""
+    if not settings.demo:
+        found = check_signature(
+            pack,
+            kept.signature(pack),
+            organization_id=settings.organization_id,
+            signers=settings.protocol_signers,
+        )
+        signed_by = found.signer_id
+    kept.keep(pack)
+    return ReactionObjectives(
+        pack=pack,
+        decision_support=settings.decision_support,
+        signed_by=signed_by,
+        earlier=kept.versions(),
+    )
+
+
+def machines(settings: Settings, reactions: ReactionObjectives) -> tuple[Machine, ...]:
     """Assemble every machine with the settings' objectives."""
     return (
         session.machine(
@@ -102,7 +128,7 @@ def machines(settings: Settings, pack: Pack) -> tuple[Machine, ...]:
         ),
         ring.machine(RingObjectives(rung_s=settings.rung_s, repeat_s=settings.ring_repeat_s)),
         coverage.machine(CoverageObjectives(lease_s=settings.lease_s)),
-        reaction_machine(ReactionObjectives(pack=pack, decision_support=settings.decision_support)),
+        reaction_machine(reactions),
         delivery.machine(),
         message.machine(),
         directory.machine(),
@@ -219,14 +245,12 @@ class _Core:
 
 
 def _core(settings: Settings) -> _Core:
-    packs = load_packs()
-    if settings.pack not in packs:
-        raise Invalid("pack", f"choose one of {', '.join(sorted(packs))}")
+    reactions = protocols(settings)
     keys = load_keys(settings.data_dir)
     demo_clock = OffsetClock(SystemClock()) if settings.demo else None
     clock: Clock = demo_clock or SystemClock()
     executor = Executor(
-        machines(settings, packs[settings.pack]),
+        machines(settings, reactions),
         SqliteStore(settings.database, keys.store),
         clock,
         RandomIds(),

@@ -148,7 +148,7 @@ def _situation(pack: Any, asked: Mapping[str, Any]) -> Any:
         agent=asked["agent"],
         mri_zone=_one_of("--mri-zone", asked["mri_zone"], ("", *ZONES)),
         setting=_one_of("--setting", asked["setting"], SETTINGS),
-        given=tuple(_given(pack, text, "adult" if adult else "child") for text in asked["given"]),
+        given=tuple(_given(pack, text, adult, asked["presentation"]) for text in asked["given"]),
     )
 
 
@@ -205,8 +205,11 @@ def _vitals(asked: Mapping[str, Any]) -> Any:
     return Vitals(at=at, systolic_mmhg=pressure, heart_rate_bpm=rate, spo2_percent=oxygen)
 
 
-def _given(pack: Any, text: str, population: str) -> Any:
-    """Read 'epinephrine im 0.2 mg' as a dose of this patient's row for that drug and route."""
+def _given(pack: Any, text: str, adult: bool, presentation: str) -> Any:
+    """Read 'epinephrine im 0.2 mg' as a dose of this patient's row for that drug and route.
+
+    A drug that has a row for the arrest and another one by the same route means the arrest's only in an arrest.
+    """
     import datetime as dt
 
     from engine.reactions.guards import Given
@@ -215,16 +218,19 @@ def _given(pack: Any, text: str, population: str) -> Any:
     if parts is None:
         raise Problem("--given: write drug, route and mg, as in 'epinephrine im 0.2 mg'")
     dose_mg = _number("--given", parts["mg"], "0.001", "100000")
-    own = [row for row in pack.drugs if row.population == population]
+    own = [row for row in pack.drugs if row.population == ("adult" if adult else "child")]
     named = [row for row in own if row.drug.casefold() == parts["drug"].casefold()]
     if not named:
         raise Problem(f"--given: unknown drug; this pack has {', '.join(sorted({row.drug for row in own}))}")
-    for row in named:
-        if row.route.casefold() == parts["route"].casefold():
-            at = dt.datetime.min.replace(tzinfo=dt.UTC)
-            return Given(row_id=row.id, counter=row.counter, dose_mg=dose_mg, given_at=at)
-    routes = ", ".join(dict.fromkeys(row.route for row in named))
-    raise Problem(f"--given: {named[0].drug} has no such route; choose {routes}")
+    route = parts["route"].upper()
+    fitting = [row for row in named if route in (row.route.upper(), *row.route.upper().split("/"))]
+    if not fitting:
+        routes = ", ".join(dict.fromkeys(row.route for row in named))
+        raise Problem(f"--given: {named[0].drug} has no such route; choose {routes}")
+    arrest = presentation == "cardiac_arrest"
+    row = min(fitting, key=lambda one: one.never_blocked != arrest)
+    at = dt.datetime.min.replace(tzinfo=dt.UTC)
+    return Given(row_id=row.id, counter=row.counter, dose_mg=dose_mg, given_at=at)
 
 
 @dataclass(frozen=True, slots=True)

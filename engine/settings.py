@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     demo: bool = False
     pack: str = "acr-2026"
+    protocol_signers: dict[str, str] = Field(default_factory=dict)
     decision_support: bool = True
     ready_s: int = Field(120, ge=10, le=900)
     observation_s: int = Field(30 * 60, ge=60, le=24 * 3600)

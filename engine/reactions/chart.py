@@ -10,7 +10,7 @@ from engine.kernel.errors import Rejected
 from engine.kernel.machine import Facts
 from engine.reactions import protocol
 from engine.reactions.react import observed_until
-from engine.reactions.state import Disposition, ReactionState, Severity, StepState
+from engine.reactions.state import Disposition, OrderedDose, ReactionState, Severity, StepState
 from engine.reactions.step_chart import STEPPER
 
 LIGHT = (Disposition.DISCHARGED_HOME, Disposition.RETURNED_TO_WARD)
@@ -33,6 +33,7 @@ ORDERING = [
     "too_many_times",
     "dose_row_gone",
     "dose_not_positive",
+    "pulse_unconfirmed",
     "order_open",
 ]
 
@@ -151,7 +152,7 @@ def physician_unlicensed(f: Facts) -> bool:
 
 def presentation_unknown(f: Facts) -> bool:
     """The protocol pack holds no such presentation; choose one from the list."""
-    pack = f.context.objectives.pack
+    pack = f.context.objectives.pack_of(f.state)
     return not all(protocol.knows(pack, name) for name in (f.command.presentation, *f.command.also))
 
 
@@ -242,9 +243,17 @@ def dose_not_positive(f: Facts) -> bool:
     return f.command.dose_mg is not None and f.command.dose_mg <= 0
 
 
+def pulse_unconfirmed(f: Facts) -> bool:
+    """Epinephrine into a vein is for a patient with a pulse: confirm the pulse with this order."""
+    return not f.command.pulse_confirmed and protocol.pushed_epinephrine(_wanted(f))
+
+
 def order_open(f: Facts) -> bool:
     """An order of this step is open: it must not be given twice; give a reason to replace it."""
-    return _is_open(f) and not f.command.override_reason.strip()
+    if not _is_open(f) or f.command.override_reason.strip():
+        return False
+    order = _wanted(f)
+    return order is None or not protocol.never_blocked(f.context.objectives.pack_of(f.state), order)
 
 
 def dose_row_gone(f: Facts) -> bool:
@@ -259,7 +268,10 @@ def read_back_mismatch(f: Facts) -> bool:
     if order is None or order.dose_mg is None:
         return False
     heard = (f.command.dose_mg, f.command.concentration_mg_per_ml, f.command.route)
-    return heard != (order.dose_mg, order.concentration_mg_per_ml, order.route)
+    drawn = f.command.volume_ml
+    return heard != (order.dose_mg, order.concentration_mg_per_ml, order.route) or (
+        drawn is not None and order.volume_ml is not None and drawn != order.volume_ml
+    )
 
 
 def _step(f: Facts) -> StepState | None:
@@ -278,15 +290,19 @@ def _step_refuses(f: Facts, event: str) -> bool:
     return False
 
 
+def _wanted(f: Facts) -> OrderedDose | None:
+    """Return the dose an order asks for; None for a step without one."""
+    step = _step(f)
+    if step is None:
+        return None
+    pack = f.context.objectives.pack_of(f.state)
+    return protocol.order(pack, step.offer, f.command.row_id, f.command.dose_mg)
+
+
 def _problems(f: Facts) -> tuple[str, ...]:
     """Return the reason codes that stand against an order."""
-    step = _step(f)
-    order = (
-        protocol.order(f.context.objectives.pack, step.offer, f.command.row_id, f.command.dose_mg)
-        if step
-        else None
-    )
-    return protocol.problems(f.context.objectives.pack, order, f.state, f.context.now) if order else ()
+    order, pack = _wanted(f), f.context.objectives.pack_of(f.state)
+    return protocol.problems(pack, order, f.state, f.context.now) if order else ()
 
 
 def overrides(f: Facts) -> tuple[str, ...]:
@@ -327,6 +343,7 @@ GUARDS = {
         too_many_times,
         dose_row_gone,
         dose_not_positive,
+        pulse_unconfirmed,
         order_open,
         read_back_mismatch,
     )

@@ -91,23 +91,26 @@ class GradeReaction(Command):
 class OrderStep(Command):
     """The physician orders a step. For a drug: which of the step's dose rows, and the dose if it differs from it.
 
-    `override_reason` lets an order past a cap, the cumulative epinephrine guard or a repeat interval.
+    `override_reason` lets an order past a cap, the cumulative epinephrine guard or a repeat interval. Epinephrine into a
+    vein needs `pulse_confirmed`, said anew for each dose.
     """
 
     step_id: str
     row_id: str = ""
     dose_mg: Decimal | None = None
+    pulse_confirmed: bool = False
     override_reason: str = ""
     problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBackStep(Command):
-    """The room repeats the order: dose, concentration and route as heard."""
+    """The room repeats the order: dose, concentration and route as heard, and the volume where it is said."""
 
     step_id: str
     dose_mg: Decimal | None = None
     concentration_mg_per_ml: Decimal | None = None
+    volume_ml: Decimal | None = None
     route: str = ""
 
 

@@ -1,7 +1,7 @@
 """What a legal command of a reaction leads to: events out. The chart refused what had to be refused."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from engine.kernel.commands import Command, TimerFired
 from engine.kernel.events import Event
@@ -18,10 +18,20 @@ from engine.reactions.state import Medication, OrderedDose, ReactionState, StepS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
-    """What the machine is set up with: the pack in force, and whether suggestions are shown (decision (i))."""
+    """What the machine is set up with: the pack in force, and whether suggestions are shown (decision (i)).
+
+    `signed_by` is the medical director who signed it, "" for a demonstration. `earlier` are the versions that were in
+    force before, by hash: a reaction keeps the one it started with.
+    """
 
     pack: Pack
     decision_support: bool = True
+    signed_by: str = ""
+    earlier: Mapping[str, Pack] = field(default_factory=dict)
+
+    def pack_of(self, state: ReactionState) -> Pack:
+        """Return the pack of a reaction: its own; the one in force where that version was not kept."""
+        return self.earlier.get(state.pack_hash, self.pack)
 
 
 def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
@@ -39,6 +49,7 @@ def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
         demo=m.demo,
         pack_id=pack.pack_id,
         pack_hash=pack.hash,
+        pack_signed_by=x.objectives.signed_by,
     )
     yield from _elsewhere(s, m, x)
 
@@ -51,7 +62,7 @@ def _elsewhere(
 
 
 def _signs(s: ReactionState, m: c.RecordSigns, x: Context) -> Iterator[Event]:
-    known = {sign.id: sign.text for sign in x.objectives.pack.signs}
+    known = {sign.id: sign.text for sign in x.objectives.pack_of(s).signs}
     recorded = e.SignsRecorded(signs=m.signs, texts=tuple(known.get(sign, sign) for sign in m.signs))
     yield recorded
     yield from _suggest(evolve(s, recorded, x.now), x)
@@ -77,7 +88,7 @@ def _suggest(s: ReactionState, x: Context) -> Iterator[Event]:
     """Suggest a grade when the rules give another one than last time."""
     if not x.objectives.decision_support:
         return
-    suggestion = protocol.suggest(x.objectives.pack, s)
+    suggestion = protocol.suggest(x.objectives.pack_of(s), s)
     now = (suggestion.severity, suggestion.rules, suggestion.physician_decides)
     if now == (s.suggested, s.suggested_rules, s.physician_decides):
         return
@@ -108,7 +119,7 @@ def _grade(s: ReactionState, m: c.GradeReaction, x: Context) -> Iterator[Event]:
 
 def _protocol(s: ReactionState, x: Context) -> e.ProtocolResolved:
     """Resolve the steps anew; steps that are done or under way keep their place, the other ones are superseded."""
-    pack: Pack = x.objectives.pack
+    pack: Pack = x.objectives.pack_of(s)
     offers = protocol.steps(pack, s)
     busy = {key for key, step in s.steps.items() if {"ordered", "read_back", "done"} & set(step.phases)}
     fresh = tuple(offer for offer in offers if offer.step_id not in busy)
@@ -128,7 +139,7 @@ def _order(s: ReactionState, m: c.OrderStep, x: Context) -> Iterator[Event]:
     yield e.StepOrdered(
         step_id=m.step_id,
         order_number=step.orders + 1,
-        order=protocol.order(x.objectives.pack, step.offer, m.row_id, m.dose_mg),
+        order=protocol.order(x.objectives.pack_of(s), step.offer, m.row_id, m.dose_mg),
         overrides=overrides(Facts(state=s, command=m, context=x)),
         override_reason=m.override_reason,
     )
@@ -146,13 +157,13 @@ def _done(s: ReactionState, m: c.RecordStepDone, x: Context) -> Iterator[Event]:
 def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator[Event]:
     """Keep a dose as reported; name the caps it went past and on whose word it was given."""
     step = _step_given(s, m)
-    row = protocol.row_of(x.objectives.pack, s, step, m.drug, m.route)
+    row = protocol.row_of(x.objectives.pack_of(s), s, step, m.drug, m.route)
     medication = Medication(
         step_id=step.offer.step_id if step else m.step_id,
         row_id=row.id if row else "",
         drug=m.drug,
         route=m.route,
-        dose_mg=m.dose_mg,
+        dose_mg=protocol.amount_mg(m.dose_mg, m.volume_ml, m.concentration_mg_per_ml),
         concentration_mg_per_ml=m.concentration_mg_per_ml,
         volume_ml=m.volume_ml,
         counter=row.counter if row else protocol.counter(m.drug),
@@ -161,7 +172,7 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
     )
     yield e.MedicationGiven(
         medication=medication,
-        beyond=protocol.beyond(x.objectives.pack, medication, s, x.now),
+        beyond=protocol.beyond(x.objectives.pack_of(s), medication, s, ordered=step.orders if step else 0),
         authority=authority(s, m),
     )
     if step is not None and _as_ordered(step.order, medication):

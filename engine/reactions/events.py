@@ -24,6 +24,7 @@ class ReactionOpened(Event):
     demo: bool
     pack_id: str
     pack_hash: str
+    pack_signed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ def _opened(s: ReactionState, v: e.ReactionOpened, at: dt.datetime) -> ReactionS
         onset_at=v.onset_at,
         pack_id=v.pack_id,
         pack_hash=v.pack_hash,
+        pack_signed_by=v.pack_signed_by,
     )
 
 

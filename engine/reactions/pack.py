@@ -4,10 +4,10 @@ A pack is data that a medical director signs over `hash`. Amounts are exact; a n
 a guess. `engine.reactions.reading` makes packs from text.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 
 from engine.kernel.canonical import canonical_hash
 from engine.kernel.errors import Missing
@@ -327,6 +327,13 @@ class Pack:
     left_out: tuple[care.LeftOut, ...]
     replaced: tuple[tuple[str, str], ...]
     hash: str = ""
+    _drugs: Mapping[str, DrugRow] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the drug rows by their ids and by the ids they replaced: an order must not search."""
+        found = {row.id: row for row in self.drugs}
+        found |= {old: found[new] for old, new in self.replaced if new in found}
+        object.__setattr__(self, "_drugs", found)
 
     def rows(self) -> Iterator[Row]:
         """Yield every row with an id, table by table."""
@@ -347,11 +354,10 @@ class Pack:
 
     def drug(self, row_id: str) -> DrugRow:
         """Return a drug row, following replacements. Raises Missing."""
-        wanted = self.row_id(row_id)
-        for row in self.drugs:
-            if row.id == wanted:
-                return row
-        raise Missing(f"drug row {row_id}")
+        found = self._drugs.get(row_id)
+        if found is None:
+            raise Missing(f"drug row {row_id}")
+        return found
 
     def sign(self, sign_id: str) -> Sign:
         """Return a sign. Raises Missing."""
@@ -376,8 +382,9 @@ class Pack:
 
     @property
     def presentations(self) -> tuple[str, ...]:
-        """The presentations that the pack has a protocol for."""
-        return tuple(dict.fromkeys(protocol.presentation for protocol in self.protocols))
+        """The presentations that the pack has a protocol for, in the order of the schema."""
+        known = {protocol.presentation for protocol in self.protocols}
+        return tuple(name for name in get_args(Presentation) if name in known)
 
     def protocol(self, presentation: str, population: str, severity: str) -> ProtocolRow | None:
         """Return the protocol for a patient, or None where the pack has none."""
@@ -422,7 +429,7 @@ TABLES = {
 
 def content_hash(pack: Pack) -> str:
     """Return the canonical hash of a resolved pack: the same rows give the same hash, whatever their file."""
-    content = {f.name: getattr(pack, f.name) for f in fields(pack) if f.name != "hash"}
+    content = {f.name: getattr(pack, f.name) for f in fields(pack) if f.init and f.name != "hash"}
     for name in TABLES.values():
         content[name] = sorted(content[name], key=lambda row: str(row.id))
     return canonical_hash(content)

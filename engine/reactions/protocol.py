@@ -12,7 +12,7 @@ from itertools import chain
 from engine.kernel.errors import Missing
 from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, measure, plain
 from engine.reactions.events import SeveritySuggested
-from engine.reactions.guards import EPINEPHRINE, order_problems
+from engine.reactions.guards import EPINEPHRINE, fresh_order_problem, order_problems, product_problem
 from engine.reactions.pack import DrugRow, Pack
 from engine.reactions.resolve import DoseOption, ProtocolStep, Situation, resolve
 from engine.reactions.severity import suggest as suggest_severity
@@ -143,6 +143,9 @@ def _dose(option: DoseOption) -> OfferedDose:
             waits_for="",
             citation=dose.citation,
             evidence=dose.evidence,
+            site=dose.site,
+            rate=dose.rate,
+            caution=" ".join(part for part in (dose.name_alert, dose.confirm, dose.caution) if part),
         )
     return _waiting(dose, option.condition)
 
@@ -247,13 +250,46 @@ def problems(pack: Pack, wanted: OrderedDose, state: ReactionState, now: dt.date
     return tuple(problem.reason for problem in found)
 
 
-def beyond(pack: Pack, given: Medication, state: ReactionState, now: dt.datetime) -> tuple[str, ...]:
-    """Return the limits that a reported dose went past: it is kept all the same, and flagged."""
+def beyond(pack: Pack, given: Medication, state: ReactionState, *, ordered: int) -> tuple[str, ...]:
+    """Return what stands against a reported dose: it is kept all the same, and flagged.
+
+    `ordered` is how often its step was ordered: a row that needs a fresh order for each dose is counted by it.
+    """
     row = _row(pack, given.row_id)
     if row is None:
         return ()
-    found = order_problems(pack, row, given.dose_mg, state.doses, given.given_at, age_years=state.age_years)
-    return tuple(problem.reason for problem in found)
+    times = sum(1 for dose in state.given if dose.row_id == row.id)
+    found = (
+        *order_problems(pack, row, given.dose_mg, state.doses, given.given_at, age_years=state.age_years),
+        product_problem(
+            row,
+            concentration_mg_per_ml=given.concentration_mg_per_ml,
+            route=given.route,
+            volume_ml=given.volume_ml,
+        ),
+        fresh_order_problem(row, ordered=ordered, given=times),
+    )
+    return tuple(problem.reason for problem in found if problem is not None)
+
+
+def amount_mg(
+    dose_mg: Decimal | None, volume_ml: Decimal | None, concentration_mg_per_ml: Decimal | None
+) -> Decimal | None:
+    """Return how much went in: as reported, or volume x concentration; None when neither is known."""
+    if dose_mg is not None or volume_ml is None or concentration_mg_per_ml is None:
+        return dose_mg
+    return volume_ml * concentration_mg_per_ml
+
+
+def never_blocked(pack: Pack, order: OrderedDose) -> bool:
+    """Return whether nothing may stand against an order: a dose in cardiac arrest (decision (g))."""
+    row = _row(pack, order.row_id)
+    return row is not None and row.never_blocked
+
+
+def pushed_epinephrine(order: OrderedDose | None) -> bool:
+    """Return whether an order is epinephrine into a vein of a patient who has a pulse (decision (b))."""
+    return order is not None and order.counter == EPINEPHRINE and order.route.startswith("IV")
 
 
 def row_of(pack: Pack, state: ReactionState, step: StepState | None, drug: str, route: str) -> DrugRow | None:

@@ -7,6 +7,7 @@ sequence. What the pack does not hold is asked of the physician.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import count
 
 from engine.kernel.errors import Invalid
 from engine.reactions.dose import Dose, PhysicianDecides, Resolution, WeightNeeded, resolve_dose
@@ -125,13 +126,8 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
     presentation = _routed(pack, situation)
     row = _row(pack, situation, presentation, population)
     level = call_level(row, situation.severity, situation.setting)
-    written = [
-        _step(pack, situation, owner, step, population, level)
-        for owner, step in _written(pack, row, situation)
-        if situation.severity in step.severities
-    ]
-    every = (*_weighed(pack, situation, written), *_after(pack, situation, row))
-    steps = tuple(replace(step, number=number) for number, step in enumerate(every, start=1))
+    steps = _steps(pack, situation, row, population, level)
+    steps += _after(pack, situation, row, count(len(steps) + 1))
     return ResolvedProtocol(
         asked=situation.presentation,
         presentation=presentation,
@@ -141,7 +137,7 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
         text=row.text,
         emergency_call=level,
         physician_decides="; ".join(step.physician_decides for step in steps if step.physician_decides),
-        steps=steps,
+        steps=tuple(steps),
     )
 
 
@@ -157,18 +153,31 @@ def _row(pack: Pack, situation: Situation, presentation: str, population: str) -
     return worse or row
 
 
-def _weighed(pack: Pack, situation: Situation, steps: list[ProtocolStep]) -> Iterator[ProtocolStep]:
-    """Yield the steps, the weight asked for just before the first dose that waits for it, with the pack's estimates."""
+def _steps(
+    pack: Pack, situation: Situation, row: ProtocolRow, population: str, level: str
+) -> list[ProtocolStep]:
+    """Return the steps of a row; the weight is asked for just before the first dose that waits for it."""
+    steps: list[ProtocolStep] = []
     asked = situation.weight_kg is not None
-    for step in steps:
-        if not asked and needs_weight(step):
+    for owner, step in _written(pack, row, situation):
+        if situation.severity not in step.severities:
+            continue
+        made = _step(pack, situation, len(steps) + 1, owner, step, population, level)
+        if not asked and needs_weight(made):
             asked = True
-            shared = pack.step_set(WEIGHT_SET)
-            guesses = estimates(pack, age_years=situation.age_years, length_cm=situation.length_cm)
-            for ask in shared.steps:
-                words = " ".join([ask.text, *(guess.sentence for guess in guesses)])
-                yield _step(pack, situation, shared, replace(ask, text=words), "", "none")
-        yield step
+            steps += _weigh(pack, situation, len(steps) + 1)
+            made = replace(made, number=len(steps) + 1)
+        steps.append(made)
+    return steps
+
+
+def _weigh(pack: Pack, situation: Situation, number: int) -> Iterator[ProtocolStep]:
+    """Yield the question for the weight, with the pack's estimates where it has any."""
+    shared = pack.step_set(WEIGHT_SET)
+    guesses = estimates(pack, age_years=situation.age_years, length_cm=situation.length_cm)
+    for place, ask in enumerate(shared.steps, start=number):
+        words = " ".join([ask.text, *(guess.sentence for guess in guesses)])
+        yield _step(pack, situation, place, shared, replace(ask, text=words), "", "none")
 
 
 def call_level(row: ProtocolRow, severity: Severity, setting: str) -> str:
@@ -224,7 +233,7 @@ def _written(pack: Pack, row: ProtocolRow, situation: Situation) -> Iterator[tup
 
 
 def _step(
-    pack: Pack, situation: Situation, owner: Row, step: StepRow, population: str, level: str
+    pack: Pack, situation: Situation, number: int, owner: Row, step: StepRow, population: str, level: str
 ) -> ProtocolStep:
     options = tuple(_options(pack, situation, step, population))
     first = options[0].dose if options else None
@@ -232,7 +241,7 @@ def _step(
     text = ORDERS_OF_CALL.get(level, step.text) if is_call else step.text
     return ProtocolStep(
         step_id=step.id,
-        number=0,
+        number=number,
         kind=step.kind,
         text=text.replace("{agent}", situation.agent or "the contrast"),
         row_id=owner.id,
@@ -293,10 +302,12 @@ def _option(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> D
     )
 
 
-def _after(pack: Pack, situation: Situation, row: ProtocolRow) -> Iterator[ProtocolStep]:
+def _after(
+    pack: Pack, situation: Situation, row: ProtocolRow, numbers: Iterator[int]
+) -> Iterator[ProtocolStep]:
     """Yield what follows every protocol: measure again, watch, and where the patient goes."""
     if row.nature == "extravasation":
-        yield from _observations(pack, {"extravasation"})
+        yield from _observations(pack, {"extravasation"}, numbers)
         return
     wanted = {situation.severity.value}
     epinephrine = any(dose.counter.startswith("epinephrine") for dose in situation.given)
@@ -309,27 +320,29 @@ def _after(pack: Pack, situation: Situation, row: ProtocolRow) -> Iterator[Proto
         if value.name == recheck:
             seconds = int(value.value)
             words = f"Measure vital signs again every {seconds // 60} minutes."
-            yield _watch(value, words, repeat_s=seconds)
-    yield from _observations(pack, wanted)
+            yield _watch(value, words, next(numbers), repeat_s=seconds)
+    yield from _observations(pack, wanted, numbers)
 
 
-def _observations(pack: Pack, wanted: set[str]) -> Iterator[ProtocolStep]:
+def _observations(pack: Pack, wanted: set[str], numbers: Iterator[int]) -> Iterator[ProtocolStep]:
     for seen in pack.observations:
         if seen.default and seen.situation in wanted:
-            watch = _watch(seen, seen.text, observe_s=(seen.minimum_s, seen.maximum_s))
-            yield replace(watch, observe_from=seen.counted_from)
+            times = (seen.minimum_s, seen.maximum_s)
+            yield _watch(seen, seen.text, next(numbers), observe_s=times, observe_from=seen.counted_from)
 
 
 def _watch(
     row: Row,
     text: str,
+    number: int,
     *,
     repeat_s: int | None = None,
     observe_s: tuple[int | None, int | None] = (None, None),
+    observe_from: str = "",
 ) -> ProtocolStep:
     return ProtocolStep(
         step_id=row.id,
-        number=0,
+        number=number,
         kind="observe",
         text=text,
         row_id=row.id,
@@ -338,6 +351,7 @@ def _watch(
         repeat_min_s=repeat_s,
         observe_min_s=observe_s[0],
         observe_max_s=observe_s[1],
+        observe_from=observe_from,
     )
 
 

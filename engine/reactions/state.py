@@ -50,7 +50,7 @@ class OfferedDose:
     """A resolved dose as shown: exact and measured, with the formula and the row it came from.
 
     `concentration_mg_per_ml` None prints "see vial". `dose_max_mg` is the upper end of a range. `waits_for` is
-    "weight" or "physician" when there is no number yet.
+    "weight" or "physician" when there is no number yet. `caution` is what the room must know before giving it.
     """
 
     row_id: str
@@ -74,6 +74,9 @@ class OfferedDose:
     waits_for: str
     citation: str
     evidence: str
+    site: str = ""
+    rate: str = ""
+    caution: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +168,7 @@ class ReactionState:
     onset_at: dt.datetime | None = None
     pack_id: str = ""
     pack_hash: str = ""
+    pack_signed_by: str = ""
     signs: tuple[str, ...] = ()
     vitals: tuple[Vitals, ...] = ()
     suggested: Severity | None = None

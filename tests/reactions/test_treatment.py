@@ -1,6 +1,7 @@
 """Several presentations at once, steps before a physician is there, on whose word a dose went in, and what is timed."""
 
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,7 @@ from engine.reactions import protocol
 from engine.reactions.decide import Objectives
 from engine.reactions.guards import total_mg
 from engine.reactions.machine import machine
+from engine.reactions.pack import content_hash
 from engine.reactions.state import Disposition, Severity
 from tests.reactions.packs import pack
 from tests.reactions.test_machine import (
@@ -273,3 +275,20 @@ def test_the_grade_never_goes_down_in_silence(grades: list[tuple[Severity, str]]
         assert now.severity.rank >= was.severity.rank or now.reason
     worst = max((graded.severity for graded in play.of(e.ReactionGraded)), key=lambda one: one.rank)
     assert play.state.worst is worst
+
+
+@pytest.mark.hazard("H-10")
+def test_a_reaction_keeps_the_version_it_started_with() -> None:
+    """The product is updated in mid-reaction: the doses, the order and its limits are those of the first version."""
+    play = graded()
+    newer = replace(
+        pack(), drugs=tuple(replace(row, dose_mg=row.dose_mg and row.dose_mg * 2) for row in pack().drugs)
+    )
+    newer = replace(newer, hash=content_hash(newer))
+    play.machine = machine(Objectives(pack=newer, earlier={pack().hash: pack(), newer.hash: newer}))
+    play.do(c.RecordPatientWeight(weight_kg=Decimal(80), method="scale"), TECHNOLOGIST)
+
+    assert play.of(e.ProtocolResolved)[-1].pack_hash == pack().hash
+    play.do(order(play), PHYSICIAN)
+    ordered = play.of(e.StepOrdered)[-1].order
+    assert ordered is not None and ordered.dose_mg == Decimal("0.3")

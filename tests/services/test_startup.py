@@ -12,8 +12,8 @@ FREE = {"--grpc-port": "0", "--http-port": "0", "--mllp-port": "0", "--media-por
 
 
 def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `attend serve` as a person does, until it gives up."""
-    command = [sys.executable, "-m", "engine", "serve", *arguments]
+    """Run `attend serve --demo` as a person does, until it gives up."""
+    command = [sys.executable, "-m", "engine", "serve", "--demo", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

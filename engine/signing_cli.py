@@ -1,0 +1,109 @@
+"""`attend protocol sign` and `attend protocol diff`: what a medical director reads, and the signature over it."""
+
+import json
+from pathlib import Path
+
+import click
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from engine.kernel.errors import AttendError
+from engine.reactions.pack import Pack
+
+KEY_BYTES = 32
+
+
+def _pack(name: str, option: str) -> Pack:
+    """Return a shipped pack by its id, or one from a file that a data folder kept. Raises UsageError."""
+    from engine.bootstrap import load_packs
+    from engine.protocol_files import read_pack
+
+    packs = load_packs()
+    if name in packs:
+        return packs[name]
+    path = Path(name)
+    if not path.is_file():
+        raise click.UsageError(f"{option}: choose one of {', '.join(packs)}, or a pack's file")
+    try:
+        return read_pack(path)
+    except AttendError as error:
+        raise click.UsageError(f"{option}: {error}") from None
+
+
+def _key(path: Path, new: bool) -> Ed25519PrivateKey:
+    if new and path.exists():
+        raise click.UsageError(f"--new-key: {path} exists; a key is never overwritten")
+    if new:
+        key = Ed25519PrivateKey.generate()
+        path.touch(mode=0o600)
+        path.write_bytes(key.private_bytes_raw())
+        return key
+    raw = path.read_bytes() if path.is_file() else b""
+    if len(raw) != KEY_BYTES:
+        raise click.UsageError(
+            f"--key: {path} holds no Ed25519 key of {KEY_BYTES} bytes; make one with --new-key"
+        )
+    return Ed25519PrivateKey.from_private_bytes(raw)
+
+
+@click.command("sign")
+@click.option("--pack", "name", default="acr-2026", show_default=True, help="a pack of `protocol list`")
+@click.option("--organization", required=True, help="whose patients it is approved for")
+@click.option("--signer", required=True, help="the medical director's person id")
+@click.option(
+    "--key", "path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="private key"
+)
+@click.option("--new-key", is_flag=True, help="make the key first")
+@click.option(
+    "--data-dir",
+    default=Path("attend-data"),
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="the data folder of the server",
+)
+@click.option("--yes", is_flag=True, help="do not ask")
+def sign(
+    name: str, organization: str, signer: str, path: Path, new_key: bool, data_dir: Path, yes: bool
+) -> None:
+    """Approve a pack for live use: sign its hash as the organization's medical director.
+
+    Example: attend protocol sign --organization org-1 --signer dr-lee --key director.key --new-key
+    """
+    from engine.access.signing import sign_pack
+    from engine.kernel.clock import SystemClock
+    from engine.protocol_files import ProtocolFiles
+
+    pack = _pack(name, "--pack")
+    rows = list(pack.rows())
+    unsure = [row.id for row in rows if row.evidence == "UNSURE"]
+    click.echo(f"{pack.title}\n{pack.disclaimer}")
+    click.echo(f"{pack.pack_id} {pack.version}, {len(rows)} rows, hash {pack.hash}")
+    click.echo(f"{len(unsure)} rows are UNSURE: {', '.join(unsure) or 'none'}")
+    if not yes:
+        click.confirm(f"Approve it for live use at {organization}, as {signer}?", abort=True)
+    key = _key(path, new_key)
+    made = sign_pack(pack, key, organization_id=organization, signer_id=signer, now=SystemClock().now())
+    kept = ProtocolFiles(data_dir)
+    kept.keep(pack)
+    click.echo(f"Signed: {kept.sign(made)}")
+    click.echo(f'Trust it in attend.toml:\n[protocol_signers]\n{json.dumps(signer)} = "{made.public_key}"')
+
+
+@click.command("diff")
+@click.argument("before")
+@click.argument("after")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def diff(before: str, after: str, as_json: bool) -> None:
+    """Say in words which rows differ between two packs: ids of `protocol list`, or files of a data folder.
+
+    Example: attend protocol diff acr-2026 acr-aaaai-2025
+    """
+    from engine.reactions.difference import differences
+
+    found = differences(_pack(before, "BEFORE"), _pack(after, "AFTER"))
+    if as_json:
+        rows = [{"row": one.row_id, "what": one.what, "words": one.words} for one in found]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for one in found:
+        click.echo(f"{one.what:8} {one.row_id}: {one.words}")
+    click.echo(f"{len(found)} rows differ")

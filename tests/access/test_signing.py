@@ -1,0 +1,131 @@
+"""A pack goes live by a medical director's signature over its hash, and by nothing else."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from engine.access.signing import PackSignature, check_signature, sign_pack
+from engine.bootstrap import protocols
+from engine.cli import cli
+from engine.kernel.errors import Corrupt, Invalid
+from engine.protocol_files import ProtocolFiles
+from engine.reactions.pack import Pack, content_hash
+from engine.settings import Settings
+from tests.reactions.packs import pack
+
+AT = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+SIGNERS = {"director-1": KEY.public_key().public_bytes_raw().hex()}
+
+
+def signed() -> PackSignature:
+    return sign_pack(pack(), KEY, organization_id="org-1", signer_id="director-1", now=AT)
+
+
+def changed() -> Pack:
+    """A pack with another epinephrine dose."""
+    drugs = tuple(replace(row, dose_mg=row.dose_mg and row.dose_mg * 2) for row in pack().drugs)
+    other = replace(pack(), drugs=drugs)
+    return replace(other, hash=content_hash(other))
+
+
+def test_a_good_signature_lets_the_pack_run() -> None:
+    """The signature comes back, with the name that goes into the record."""
+    found = check_signature(pack(), signed(), organization_id="org-1", signers=SIGNERS)
+
+    assert found.signer_id == "director-1"
+
+
+@pytest.mark.hazard("H-10")
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda good: None, "is not signed"),
+        (lambda good: replace(good, pack_hash="0" * 64), "changed after it was signed"),
+        (lambda good: replace(good, organization_id="org-2"), "another organization"),
+        (lambda good: replace(good, signer_id="somebody"), "does not name"),
+        (lambda good: replace(good, public_key="00" * 32), "does not name"),
+        (lambda good: replace(good, signed_at=AT + dt.timedelta(days=1)), "does not verify"),
+        (lambda good: replace(good, signature="00" * 64), "does not verify"),
+        (lambda good: replace(good, signature="not hex"), "does not verify"),
+    ],
+)
+def test_any_other_signature_stops_it_with_what_to_do(
+    spoil: Callable[[PackSignature], PackSignature | None], expected: str
+) -> None:
+    """Missing, over another pack, for another organization, by another key, changed: each is one sentence."""
+    with pytest.raises(Invalid, match=expected) as caught:
+        check_signature(pack(), spoil(signed()), organization_id="org-1", signers=SIGNERS)
+    assert caught.value.field == "pack"
+
+
+@pytest.mark.hazard("H-10")
+def test_a_changed_pack_needs_a_new_signature() -> None:
+    """One dose is another: the old signature no longer counts."""
+    with pytest.raises(Invalid, match="changed after it was signed"):
+        check_signature(changed(), signed(), organization_id="org-1", signers=SIGNERS)
+
+
+def test_live_use_needs_the_signature_and_a_demonstration_does_not(tmp_path: Path) -> None:
+    """Unsigned: no live start. Signed on the command line and trusted in the settings: it starts, with the name."""
+    with pytest.raises(Invalid, match="is not signed"):
+        protocols(Settings(data_dir=tmp_path, organization_id="org-1"))
+    assert protocols(Settings(data_dir=tmp_path, demo=True)).signed_by == ""
+
+    key = tmp_path / "director.key"
+    words = ["protocol", "sign", "--organization", "org-1", "--signer", "director-1", "--key", str(key)]
+    said = CliRunner().invoke(cli, [*words, "--new-key", "--data-dir", str(tmp_path)], input="y\n")
+    assert said.exit_code == 0, said.output
+    assert pack().hash in said.output and "UNSURE" in said.output
+    public = Ed25519PrivateKey.from_private_bytes(key.read_bytes()).public_key().public_bytes_raw().hex()
+    live = Settings(data_dir=tmp_path, organization_id="org-1", protocol_signers={"director-1": public})
+    assert protocols(live).signed_by == "director-1"
+    assert key.stat().st_mode & 0o077 == 0
+
+
+def test_signing_is_asked_for_and_a_key_is_never_overwritten(tmp_path: Path) -> None:
+    """A no signs nothing; a second --new-key over the same file is refused; so is a file that holds no key."""
+    key = tmp_path / "director.key"
+    words = ["protocol", "sign", "--organization", "o", "--signer", "d", "--key", str(key)]
+    words += ["--data-dir", str(tmp_path)]
+    assert CliRunner().invoke(cli, [*words, "--new-key"], input="n\n").exit_code == 1
+    assert not key.exists() and not (tmp_path / "protocols").exists()
+    missing = CliRunner().invoke(cli, [*words, "--yes"])
+    assert missing.exit_code == 2 and "--new-key" in missing.output
+    key.write_bytes(b"x" * 32)
+    again = CliRunner().invoke(cli, [*words, "--new-key", "--yes"])
+    assert again.exit_code == 2 and key.read_bytes() == b"x" * 32
+
+
+def test_every_version_is_kept_and_an_altered_one_is_found(tmp_path: Path) -> None:
+    """Two versions side by side; a changed byte in one stops the start and names the file."""
+    kept = ProtocolFiles(tmp_path)
+    for one in (pack(), changed(), pack()):
+        kept.keep(one)
+    assert kept.versions() == {pack().hash: pack(), changed().hash: changed()}
+    path = tmp_path / "protocols" / f"{pack().hash}.json"
+    path.write_text(path.read_text().replace('"0.3"', '"3.0"', 1))
+    with pytest.raises(Corrupt, match=path.name):
+        kept.versions()
+
+
+def test_the_difference_of_two_packs_is_said_in_words(tmp_path: Path) -> None:
+    """Every changed drug row with its field, before and after; a kept file and a shipped id compare alike."""
+    kept = ProtocolFiles(tmp_path)
+    kept.keep(changed())
+    path = tmp_path / "protocols" / f"{changed().hash}.json"
+    said = CliRunner().invoke(cli, ["protocol", "diff", "acr-2026", str(path), "--json"])
+    rows = {row["row"]: row["words"] for row in json.loads(said.output)}
+
+    assert "dose_mg: 0.3 → 0.6" in rows["A-EPI-IM"]
+    assert CliRunner().invoke(cli, ["protocol", "diff", "acr-2026", "acr-2026"]).output == "0 rows differ\n"
+    between = CliRunner().invoke(cli, ["protocol", "diff", "acr-2026", "acr-aaaai-2025"]).output
+    assert "added" in between and "rows differ" in between
+    wrong = CliRunner().invoke(cli, ["protocol", "diff", "acr-2026", "none"])
+    assert wrong.exit_code == 2 and "AFTER" in wrong.output
