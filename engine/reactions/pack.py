@@ -4,8 +4,8 @@ A pack is data that a medical director signs over `hash`. Amounts are exact; a n
 a guess. `engine.reactions.reading` makes packs from text.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Literal, get_args
 
@@ -327,13 +327,6 @@ class Pack:
     left_out: tuple[care.LeftOut, ...]
     replaced: tuple[tuple[str, str], ...]
     hash: str = ""
-    _drugs: Mapping[str, DrugRow] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Index the drug rows by their ids and by the ids they replaced: an order must not search."""
-        found = {row.id: row for row in self.drugs}
-        found |= {old: found[new] for old, new in self.replaced if new in found}
-        object.__setattr__(self, "_drugs", found)
 
     def rows(self) -> Iterator[Row]:
         """Yield every row with an id, table by table."""
@@ -354,10 +347,11 @@ class Pack:
 
     def drug(self, row_id: str) -> DrugRow:
         """Return a drug row, following replacements. Raises Missing."""
-        found = self._drugs.get(row_id)
-        if found is None:
-            raise Missing(f"drug row {row_id}")
-        return found
+        wanted = self.row_id(row_id) if self.replaced else row_id
+        for row in self.drugs:
+            if row.id == wanted:
+                return row
+        raise Missing(f"drug row {row_id}")
 
     def sign(self, sign_id: str) -> Sign:
         """Return a sign. Raises Missing."""
@@ -429,7 +423,7 @@ TABLES = {
 
 def content_hash(pack: Pack) -> str:
     """Return the canonical hash of a resolved pack: the same rows give the same hash, whatever their file."""
-    content = {f.name: getattr(pack, f.name) for f in fields(pack) if f.init and f.name != "hash"}
+    content = {f.name: getattr(pack, f.name) for f in fields(pack) if f.name != "hash"}
     for name in TABLES.values():
         content[name] = sorted(content[name], key=lambda row: str(row.id))
     return canonical_hash(content)
