@@ -50,7 +50,8 @@ def commands() -> Iterator[Command]:
     yield c.RegisterRoom(site_id=SITE, room_id="room-mr-1", name="MR 1", modality="MR")
     for number, (person_id, (name, role)) in enumerate(PEOPLE.items(), 1):
         npi = f"99999900{number:02d}" if role == "physician" else ""
-        yield c.RegisterPerson(person_id=person_id, name=name, role=role, sites=(SITE,), npi=npi)
+        phone = f"+1 555 01{number:02d}" if role == "physician" else ""
+        yield c.RegisterPerson(person_id=person_id, name=name, role=role, sites=(SITE,), npi=npi, phone=phone)
     for person_id, state in LICENSED.items():
         yield _licence(person_id, "MD", state)
         yield c.RecordCredential(

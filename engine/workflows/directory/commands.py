@@ -48,6 +48,7 @@ class RegisterPerson(Command):
     role: str
     sites: tuple[str, ...]
     npi: str = ""
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,9 @@ def _room(s: DirectoryState, m: c.RegisterRoom, x: Context) -> Iterator[Event]:
 
 def _person(s: DirectoryState, m: c.RegisterPerson, x: Context) -> Iterator[Event]:
     yield e.PersonRegistered(
-        person=Person(person_id=m.person_id, name=m.name, role=m.role, sites=m.sites, npi=m.npi)
+        person=Person(
+            person_id=m.person_id, name=m.name, role=m.role, sites=m.sites, npi=m.npi, phone=m.phone
+        )
     )
 
 

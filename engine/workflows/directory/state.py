@@ -33,13 +33,14 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody who works for the organization."""
+    """Somebody who works for the organization; `phone` is where they are called back."""
 
     person_id: str
     name: str
     role: str
     sites: tuple[str, ...]
     npi: str = ""
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
