@@ -270,7 +270,7 @@ def _core(settings: Settings) -> _Core:
         clock=clock,
         executor=executor,
         registry=registry,
-        copies=RecordCopies(reader, executor),
+        copies=RecordCopies(reader, executor, {**reactions.earlier, reactions.pack.hash: reactions.pack}),
         timers=Timers(executor),
         watchers=Watchers(executor),
     )

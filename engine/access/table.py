@@ -85,6 +85,7 @@ _SERVICES: Mapping[str, Mapping[str, frozenset[str]]] = {
         "DisposeReaction": PHYSICIAN,
         "DocumentReaction": CLINICAL,
         "GetReaction": READERS,
+        "GetReactionDocument": CLINICAL | OVERSIGHT,
     },
     "RingService": {
         "AnswerRing": PHYSICIAN,

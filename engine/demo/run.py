@@ -37,6 +37,7 @@ START_S = 40.0
 STORY_S = 180.0
 DELIVERY_S = 30.0
 COVERAGE = "cov-demo-1"
+DOCUMENTS = ("incident_report", "discharge_summary", "allergy_update", "ems_handover")
 
 
 class Unplayable(Exception):
@@ -113,8 +114,13 @@ def _clear(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for folder in ("data", "fhir", "far-side"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    for paper in ("record.json", "record.pdf", "oru.hl7", "ports.json"):
+    for paper in ("record.json", "record.pdf", "oru.hl7", "ports.json", *_document_files()):
         (out / paper).unlink(missing_ok=True)
+
+
+def _document_files() -> tuple[str, ...]:
+    """Return the files of a reaction's documents, JSON before PDF."""
+    return tuple(f"{kind.replace('_', '-')}.{form}" for kind in DOCUMENTS for form in ("json", "pdf"))
 
 
 def _check_ports() -> None:
@@ -314,12 +320,32 @@ async def _papers(stage: Stage) -> None:
     auditor = Caller(stage.target, stage.token("auditor-1"))
     fields = {"session_id": stage.session_id, "purpose": "demonstration", "include_pdf": True}
     record = await auditor.call("RecordService.GetRecord", fields)
+    await _documents(stage, auditor)
     await auditor.close()
     (stage.out / "record.json").write_bytes(record.document)
     (stage.out / "record.pdf").write_bytes(record.pdf)
     if stage.tap is not None and stage.tap.messages:
         (stage.out / "oru.hl7").write_bytes(stage.tap.messages[-1])
     await _resources(stage)
+
+
+async def _documents(stage: Stage, auditor: Caller) -> None:
+    """Fetch the four documents of the story's reaction, if there was one."""
+    for reaction_id in _reactions(stage.events)[:1]:
+        for kind in DOCUMENTS:
+            fields = {"reaction_id": reaction_id, "kind": f"REACTION_DOCUMENT_KIND_{kind.upper()}"}
+            made = await auditor.call(
+                "ReactionService.GetReactionDocument", {**fields, "purpose": "demonstration"}
+            )
+            name = kind.replace("_", "-")
+            (stage.out / f"{name}.json").write_bytes(made.document)
+            (stage.out / f"{name}.pdf").write_bytes(made.pdf)
+
+
+def _reactions(events: Sequence[Any]) -> list[str]:
+    """Return the ids of the reactions that were reported."""
+    reported = (event for event in events if event.type == "ReactionReported")
+    return [json.loads(event.summary_json)["reaction_id"] for event in reported]
 
 
 async def _resources(stage: Stage) -> None:
@@ -373,6 +399,11 @@ def _compare_papers(stage: Stage) -> None:
         stage.problems.append("no ORU went out")
     if not list((stage.out / "fhir").glob("DocumentReference-*.json")):
         stage.problems.append("the FHIR server holds no DocumentReference")
+    for name in _document_files() if _reactions(stage.events) else ():
+        file = stage.out / name
+        begins = b"%PDF" if file.suffix == ".pdf" else b'{"'
+        if not file.exists() or not file.read_bytes().startswith(begins):
+            stage.problems.append(f"there is no {name}")
 
 
 def _facts(events: Sequence[Any]) -> dict[str, str]:
@@ -405,7 +436,9 @@ def _conclude(stage: Stage) -> None:
         return
     stage.say(f"{stage.script.name}: everything went as the story says", "bold green")
     if stage.script.sealed:
-        stage.say(f"papers in {stage.out}: record.json, record.pdf, oru.hl7, fhir/")
+        documents = [name for name in _document_files() if (stage.out / name).exists()]
+        papers = ", ".join(["record.json", "record.pdf", *documents, "oru.hl7", "fhir/"])
+        stage.say(f"papers in {stage.out}: {papers}")
         stage.say(f"next: attend verify {stage.out / 'record.json'}   (flip a byte and verify again)")
     stage.say("next: attend demo --list   attend simulate --sessions 200 --seed 7   attend protocol list")
 

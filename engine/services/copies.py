@@ -1,24 +1,36 @@
-"""Records as the porches hand them out: the sealed file when there is one, the draft otherwise, and the PDF of it."""
+"""Records as the porches hand them out: the sealed file when there is one, the draft otherwise, and the PDF of it.
+
+A reaction's documents are made here too, from the same history and what the directory says of site and people.
+"""
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
+from engine.kernel.errors import Missing
 from engine.kernel.ids import Stream
+from engine.reactions.pack import Pack
+from engine.reactions.state import ReactionState
+from engine.records.document import codec, folded, render
+from engine.records.papers.parts import Case, Place
+from engine.records.papers.render import Paper, paper
 from engine.records.pdf import render_pdf
 from engine.records.reader import RecordReader
 from engine.runtime.executor import Executor
 from engine.services.ports import MissingItem, RecordCopy
+from engine.workflows.directory.state import DirectoryState
 from engine.workflows.session.events import RecordSealed
 from engine.workflows.session.state import SessionState
 
 
 class RecordCopies:
-    """Gives copies of records."""
+    """Gives copies of records. `packs` are the protocol packs at hand, by hash."""
 
-    def __init__(self, reader: RecordReader, executor: Executor) -> None:
+    def __init__(self, reader: RecordReader, executor: Executor, packs: Mapping[str, Pack]) -> None:
         self._reader = reader
         self._executor = executor
+        self._packs = packs
 
     async def read(self, session_id: str, *, include_pdf: bool) -> RecordCopy:
         """Return a session's record as it is now."""
@@ -40,6 +52,37 @@ class RecordCopies:
         """Return what a session's record lacks."""
         draft = await self._reader.draft(session_id)
         return [MissingItem(field=item.path, reason=item.why, who=item.who) for item in draft.missing]
+
+    async def reaction_document(self, reaction_id: str, kind: str) -> Paper:
+        """Return a document of a reaction as it is now, open or over. Raises Missing."""
+        case = await self._case(reaction_id)
+        return await asyncio.to_thread(paper, kind, case)
+
+    async def _case(self, reaction_id: str) -> Case:
+        """Return everything that a reaction's documents are made from."""
+        reaction: ReactionState = await self._executor.state(Stream("reaction", reaction_id))
+        if reaction.version == 0:
+            raise Missing("there is no such reaction")
+        history = await self._reader.load(reaction.session_id)
+        directory: DirectoryState = await self._executor.state(Stream("directory", reaction.organization_id))
+        site = directory.sites.get(reaction.site_id)
+        file = render(history, folded(history, codec()))
+        return Case(
+            document=json.loads(file),
+            reaction_id=reaction_id,
+            position=history.rows[-1].position,
+            place=Place(
+                name=site.name,
+                address=site.address,
+                ems_address=site.ems_address,
+                time_zone=site.time_zone,
+            )
+            if site
+            else Place(),
+            names={person.person_id: person.name for person in directory.people.values()},
+            call_backs={person.person_id: person.phone for person in directory.people.values()},
+            pack=self._packs.get(reaction.pack_hash),
+        )
 
     async def sealed_pdf(self, session_id: str) -> tuple[bytes, dt.datetime]:
         """Return the sealed record's PDF and the moment of its newest seal. Raises Missing when it is not sealed."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.kernel.clock import Clock
+from engine.records.papers.render import Paper
 from engine.runtime.executor import Executor
 from engine.runtime.ids import Ids
 from engine.runtime.watchers import Watchers
@@ -43,6 +44,10 @@ class Records(Protocol):
 
     async def missing(self, session_id: str) -> Sequence[MissingItem]:
         """Return what a session's record lacks."""
+        ...
+
+    async def reaction_document(self, reaction_id: str, kind: str) -> Paper:
+        """Return a document of a reaction as it is now, open or over. Raises Missing."""
         ...
 
 

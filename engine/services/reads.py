@@ -6,12 +6,13 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from attend.v1 import records_pb2, sessions_pb2
+from attend.v1 import reactions_pb2, records_pb2, sessions_pb2
 from engine.access.scope import sees, sites_of, within
 from engine.access.tokens import Principal
 from engine.kernel.errors import Missing
 from engine.kernel.ids import Stream, parse_id
 from engine.services.contract import MACHINES, Rpc
+from engine.services.convert import enum_prefix
 from engine.services.disclosure import disclose
 from engine.services.ports import MissingItem, Ports
 from engine.services.readiness import readiness_of
@@ -48,6 +49,7 @@ class Reads:
             "SessionService/GetSession": self._get_session,
             "SessionService/GetReadiness": self._get_readiness,
             "RecordService/GetRecord": self._get_record,
+            "ReactionService/GetReactionDocument": self._get_reaction_document,
             **{
                 f"{service}/{rpc}": self._get(service, rpc, machine)
                 for service, rpc, machine in _GETS
@@ -141,6 +143,21 @@ class Reads:
             body_hash=copy.body_hash,
             sealed=copy.sealed,
             missing=[_item(item) for item in copy.missing],
+        )
+
+    async def _get_reaction_document(self, message: Any, principal: Principal) -> Message:
+        reaction = await self.existing("reaction", message.reaction_id, principal)
+        session = await self.existing("session", reaction.session_id, principal)
+        kind = reactions_pb2.ReactionDocumentKind.Name(message.kind)
+        name = kind.removeprefix(enum_prefix("ReactionDocumentKind")).lower()
+        await disclose(self._ports, principal, session, message.purpose, name)
+        made = await self._ports.records.reaction_document(message.reaction_id, name)
+        return reactions_pb2.GetReactionDocumentResponse(
+            document=made.json,
+            pdf=made.pdf,
+            content_hash=made.content_hash,
+            position=made.position,
+            reaction_version=made.reaction_version,
         )
 
     async def _list_worklist(self, message: Any, principal: Principal) -> Message:

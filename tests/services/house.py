@@ -28,10 +28,13 @@ from engine.kernel.clock import ManualClock
 from engine.kernel.machine import Machine
 from engine.reactions.decide import Objectives
 from engine.reactions.machine import machine as reaction_machine
+from engine.records.papers.render import Paper
+from engine.records.reader import RecordReader
 from engine.runtime.executor import Executor
 from engine.runtime.ids import SeededIds
 from engine.runtime.limits import Limits
 from engine.runtime.watchers import Watchers
+from engine.services.copies import RecordCopies
 from engine.services.doors import Tls
 from engine.services.interceptors import CallLimits, Pipeline
 from engine.services.ports import MissingItem, Ports, RecordCopy
@@ -52,7 +55,13 @@ ORG, SITE = "org-1", "site-1"
 
 
 class PaperRecords:
-    """Records that are as short as a record can be."""
+    """Records that are as short as a record can be; a reaction's documents are the real ones."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._copies = RecordCopies(RecordReader(executor.store), executor, {PACK.hash: PACK})
+
+    async def reaction_document(self, reaction_id: str, kind: str) -> Paper:
+        return await self._copies.reaction_document(reaction_id, kind)
 
     async def read(self, session_id: str, *, include_pdf: bool) -> RecordCopy:
         item = MissingItem(field="signatures.physician", reason="nobody attested", who="physician")
@@ -256,7 +265,7 @@ async def house(
         watchers=Watchers(executor),
         clock=clock,
         ids=ids,
-        records=PaperRecords(),
+        records=PaperRecords(executor),
         lines=lines,
         demo_clock=demo_clock,
     )
