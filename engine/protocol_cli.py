@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
@@ -101,17 +102,21 @@ def protocol_show(as_json: bool, **asked: Any) -> None:
 
 
 @protocol.command("lint")
+@click.option(
+    "--overlay", "overlays", multiple=True, type=click.Path(path_type=Path), help="a site's plan, TOML"
+)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def protocol_lint(as_json: bool) -> None:
-    """Check every pack as a pharmacist would; exit 1 when something is found.
+def protocol_lint(overlays: tuple[Path, ...], as_json: bool) -> None:
+    """Check every pack as a pharmacist would, and site overlays; exit 1 when something is found.
 
-    Example: attend protocol lint
+    Example: attend protocol lint --overlay our-site.toml
     """
     from engine.bootstrap import load_packs
     from engine.reactions.lint import lint
 
     packs = load_packs()
     found = [(pack.pack_id, finding) for pack in packs.values() for finding in lint(pack)]
+    found += [("overlay", finding) for path in overlays for finding in _overlay_findings(path, tuple(packs))]
     if as_json:
         objections = [
             {"pack": pack_id, "row_id": f.row_id, "rule": f.rule, "sentence": f.sentence}
@@ -125,6 +130,24 @@ def protocol_lint(as_json: bool) -> None:
             rows = sum(len(tuple(pack.rows())) for pack in packs.values())
             click.echo(f"no objection to {rows} rows of {', '.join(packs)}")
     sys.exit(1 if found else 0)
+
+
+def _overlay_findings(path: Path, packs: tuple[str, ...]) -> list[Any]:
+    """Return what speaks against a site's overlay; where nothing does, its hash is there to be signed."""
+    from engine.reactions.finding import Finding
+    from engine.reactions.overlay import parse_overlay
+
+    try:
+        overlay = parse_overlay(path.name, path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise Problem(f"--overlay: {path} cannot be read as text") from None
+    except Invalid as error:
+        return [Finding(rule="overlay", row_id=error.field, sentence=error.why)]
+    if overlay.pack_id not in packs:
+        sentence = f"there is no pack {overlay.pack_id}; choose one of {', '.join(packs)}"
+        return [Finding(rule="overlay", row_id=f"{path.name} pack_id", sentence=sentence)]
+    click.echo(f"overlay {overlay.site_id} {overlay.version} {overlay.hash}", err=True)
+    return []
 
 
 def _situation(pack: Any, asked: Mapping[str, Any]) -> Any:

@@ -1,7 +1,9 @@
 """Protocols for a patient: the right order, first drug, call level, and nothing silent where the pack is silent."""
 
+import re
 from dataclasses import replace
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,8 @@ from engine.reactions.resolve import (
     resolve,
     resolve_protocol,
 )
+from engine.reactions.row import Presentation
+from engine.reactions.severity import suggest
 from engine.reactions.state import Severity, Vitals
 from tests.reactions.packs import ACR, CONSENSUS, pack
 from tests.reactions.test_guards import went_in
@@ -37,7 +41,10 @@ def protocol(situation: Situation, name: str = ACR) -> ResolvedProtocol:
 
 @pytest.mark.parametrize("name", [ACR, CONSENSUS])
 @pytest.mark.parametrize("patient", [ADULT, CHILD], ids=["adult", "child"])
-@pytest.mark.parametrize("presentation", ["anaphylaxis", "bronchospasm"])
+@pytest.mark.parametrize(
+    "presentation",
+    ["anaphylaxis", "bronchospasm", "laryngeal_edema", "hypotension_tachycardia", "diffuse_erythema"],
+)
 def test_the_first_drug_is_epinephrine_im(name: str, patient: Situation, presentation: str) -> None:
     """Decision (b), with IV only as an alternative that the physician orders."""
     steps = resolve(pack(name), replace(patient, presentation=presentation))
@@ -91,6 +98,22 @@ def test_out_of_zone_four_comes_before_everything() -> None:
         ("idtf", "hypotension_bradycardia", "mild", "none"),
         ("idtf", "hypotension_bradycardia", "severe", "consider"),
         ("hopd", "hypotension_tachycardia", "severe", "activate_team"),
+        ("idtf", "diffuse_erythema", "moderate", "none"),
+        ("office", "diffuse_erythema", "severe", "call"),
+        ("hopd", "diffuse_erythema", "severe", "activate_team"),
+        ("idtf", "laryngeal_edema", "mild", "call"),
+        ("hopd", "laryngeal_edema", "moderate", "activate_team"),
+        ("office", "cardiac_arrest", "severe", "call"),
+        ("hopd", "cardiac_arrest", "severe", "activate_team"),
+        ("idtf", "pulmonary_edema", "severe", "call"),
+        ("hopd", "pulmonary_edema", "severe", "activate_team"),
+        ("idtf", "seizure", "severe", "if_unremitting"),
+        ("hopd", "seizure", "severe", "if_unremitting"),
+        ("idtf", "hypertensive_crisis", "severe", "call"),
+        ("hopd", "hypertensive_crisis", "severe", "activate_team"),
+        ("idtf", "anxiety", "mild", "none"),
+        ("idtf", "vomiting", "moderate", "none"),
+        ("idtf", "rebound_prevention", "severe", "none"),
     ],
 )
 def test_the_emergency_call_goes_by_row_and_setting(
@@ -164,6 +187,117 @@ def test_a_mild_vasovagal_reaction_gets_no_drug_but_fluid() -> None:
 
     assert drugs(mild) == ["A-NS"]
     assert drugs(severe) == ["A-NS", "A-ATR"]
+
+
+@pytest.mark.parametrize("patient", [ADULT, CHILD], ids=["adult", "child"])
+@pytest.mark.parametrize("presentation", get_args(Presentation))
+def test_every_presentation_has_a_row_or_asks_the_physician(patient: Situation, presentation: str) -> None:
+    """No presentation is silent: steps from a row of its own, or a row tagged UNSURE that asks."""
+    for severity in Severity:
+        found = protocol(replace(patient, presentation=presentation, severity=severity))
+
+        assert not found.row_id.startswith("NO-ROW")
+        assert found.steps
+
+
+@pytest.mark.parametrize(
+    ("presentation", "patient"),
+    [("vomiting", CHILD), ("hypertensive_crisis", CHILD), ("seizure", CHILD), ("hypotension", ADULT)],
+)
+def test_where_the_source_is_silent_the_physician_is_asked(presentation: str, patient: Situation) -> None:
+    """No drug is made up for a child's crisis, vomiting or seizure."""
+    found = protocol(replace(patient, presentation=presentation))
+
+    assert found.physician_decides
+    assert [row for row in drugs(found.steps) if row not in ("A-NS", "C-FLU")] == []
+
+
+@pytest.mark.parametrize("patient", [ADULT, CHILD], ids=["adult", "child"])
+@pytest.mark.parametrize("presentation", ["hypoglycemia", "extravasation", "hypotension"])
+def test_no_call_level_stated_is_none_and_marked(presentation: str, patient: Situation) -> None:
+    """A call step tagged UNSURE stands there and asks."""
+    found = protocol(replace(patient, presentation=presentation))
+    (call,) = [step for step in found.steps if step.kind == "call"]
+
+    assert (found.emergency_call, call.call_level, call.evidence) == ("none", "none", "UNSURE")
+    assert call.physician_decides
+
+
+def test_the_order_of_an_arrest_is_call_cpr_aed_epinephrine() -> None:
+    """Nothing stands between a known weight and the first dose."""
+    known = [step.step_id for step in resolve(pack(), replace(CHILD, presentation="cardiac_arrest"))]
+
+    assert known[:6] == ["STOP.1", "STOP.2", "T-C-ARR.2", "T-C-ARR.3", "T-C-ARR.4", "T-C-ARR.5"]
+
+
+def test_labetalol_is_replaced_by_two_drugs_together() -> None:
+    """No labetalol: nitroglycerin and furosemide, both instead of it, never after it."""
+    step = next(
+        s for s in resolve(pack(), replace(ADULT, presentation="hypertensive_crisis")) if s.kind == "drug"
+    )
+
+    assert [(option.row_id, option.instead_of) for option in step.options] == [
+        ("A-LAB", ""),
+        ("A-NTG", "A-LAB"),
+        ("A-FUR", "A-LAB"),
+    ]
+    assert all("together" in option.condition for option in step.alternatives)
+
+
+def test_rebound_prevention_is_for_severe_reactions_only() -> None:
+    """One steroid, once; no drug for a lower grade."""
+    tiers = {
+        severity: drugs(resolve(pack(), replace(ADULT, presentation="rebound_prevention", severity=severity)))
+        for severity in Severity
+    }
+
+    assert tiers == {Severity.MILD: [], Severity.MODERATE: [], Severity.SEVERE: ["A-HC"]}
+
+
+@pytest.mark.hazard("H-37")
+@pytest.mark.parametrize("patient", [ADULT, CHILD], ids=["adult", "child"])
+def test_extravasation_has_first_actions_consult_triggers_and_no_volume(patient: Situation) -> None:
+    """E-1 to E-12: raise, compress, examine; a consult by signs, never by a volume; no made-up time."""
+    found = protocol(replace(patient, presentation="extravasation", severity=Severity.MODERATE))
+    ids = [step.step_id for step in found.steps]
+    words = " ".join(step.text for step in found.steps)
+    triggers = [sign for sign in pack().signs if sign.source_row == "E-5"]
+
+    assert ids[0] == "E-1.1"
+    assert {"E-2.1", "E-5.1", "E-9.1", "E-10.1", "E-12.1", "E-8"} <= set(ids)
+    assert len(triggers) == 6
+    assert drugs(found.steps) == []
+    assert not re.search(r"\d+ ?mL", words)
+    assert found.steps[ids.index("E-8")].observe_min_s is None
+    assert suggest(pack(), [triggers[0].id]).presentations == ("extravasation",)
+
+
+@pytest.mark.parametrize("severity", [Severity.MILD, Severity.MODERATE])
+def test_erythema_with_low_pressure_is_the_row_for_it(severity: Severity) -> None:
+    """Whatever grade was set, a measured low pressure is not treated as normotensive."""
+    asked = replace(ADULT, presentation="diffuse_erythema", severity=severity)
+
+    assert protocol(asked).row_id == "T-A-ERY-N"
+    assert protocol(replace(asked, vitals=vitals(84, 110))).row_id == "T-A-ERY-H"
+    assert protocol(replace(asked, vitals=vitals(124, 80))).row_id == "T-A-ERY-N"
+
+
+def test_a_dose_that_is_used_up_says_so() -> None:
+    """Albuterol three times, a steroid once; the upper end of a range counts."""
+    seen = protocol(
+        replace(
+            ADULT, presentation="bronchospasm", given=(went_in("A-ALB", "0.18", counter="albuterol"),) * 3
+        )
+    )
+    seizure = protocol(
+        replace(ADULT, presentation="seizure", given=(went_in("A-LOR", "2", counter="lorazepam"),))
+    )
+    problems = {option.row_id: option.problem for step in seen.steps for option in step.options}
+    upper = next(step.dose for step in seizure.steps if step.dose and step.dose.row_id == "A-LOR")
+
+    assert problems["A-ALB"] is not None
+    assert problems["A-EPI-IM"] is None
+    assert upper.problem is not None
 
 
 def test_hives_have_three_tiers() -> None:
