@@ -49,7 +49,7 @@ EXACT_AGENT = _row(
 )
 ALLERGIST = _row(
     "RP-10",
-    "See an allergist. Testing is best done within 6 months.",
+    "Ask about a visit to an allergist; tests are to be done within 6 months.",
     f"{_CONTENT}; TR-4, ACR/AAAAI consensus 2025",
     "V",
 )
@@ -76,6 +76,12 @@ LIMB_RETURN_SIGNS = (
     _row("RP-26", "firmness"),
     _row("RP-27", "a blister or an ulcer"),
 )
+MEDWATCH = _row(
+    "10.1-MEDWATCH",
+    "Graded severe: decide whether to report it to FDA MedWatch.",
+    "Clinical reference 10.1 (serious events)",
+    "V",
+)
 _KIDNEYS_ML_MIN = 30
 
 
@@ -88,6 +94,21 @@ def comes_back(pack: Pack | None) -> Advice:
                 row_id=row.id, text=row.text, citation=row.citation, evidence=row.evidence, unsure=unsure
             )
     return COMES_BACK
+
+
+def follow_up(pack: Pack | None) -> tuple[Advice, ...]:
+    """Return the pack's rows on tryptase and referral; each says for which severity it holds."""
+    return tuple(
+        Advice(
+            row_id=row.id,
+            text=row.text,
+            citation=row.citation,
+            evidence=row.tags,
+            unsure=_UNTAGGED in row.tags,
+        )
+        for row in (pack.advice if pack else ())
+        if row.topic in ("tryptase", "referral")
+    )
 
 
 def metformin(answers: Mapping[str, Any], contrast_class: str) -> tuple[Advice, ...]:

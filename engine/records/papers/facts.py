@@ -321,7 +321,7 @@ class Facts:
         ]
         return Dose(
             given_at=self.time(drug["given_at"]),
-            what=dose_text(drug) + ("" if any(amounts) else " · dose unknown"),
+            what=_what(drug, orders[-1]["order"] if drug["ordered"] and orders else None),
             drug=drug["drug"],
             dose_mg=drug["dose_mg"] or ("not counted in mg" if any(amounts) else UNKNOWN),
             concentration_mg_per_ml=drug["concentration_mg_per_ml"] or UNKNOWN,
@@ -364,6 +364,17 @@ class Facts:
             respiratory_rate_bpm=measured("respiratory_rate_bpm"),
             conscious=NOT_RECORDED if conscious is None else "yes" if conscious else "NO",
         )
+
+
+def _what(drug: Mapping[str, Any], order: Mapping[str, Any] | None) -> str:
+    """Return a drug in one line; one that is not measured in mL as it was ordered (2 puffs), when it was given so."""
+    if not (drug["dose_mg"] or drug["volume_ml"] or drug["amount_text"]):
+        return f"{dose_text(drug)} · dose unknown"
+    measured = drug["concentration_mg_per_ml"] or drug["volume_ml"]
+    as_ordered = order is not None and (order["dose_mg"], order["route"]) == (drug["dose_mg"], drug["route"])
+    if drug["amount_text"] and as_ordered and not measured:
+        return str(drug["amount_text"])
+    return dose_text(drug)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -6,9 +6,11 @@ completed by hand.
 
 from dataclasses import dataclass
 
+from engine.records.papers import advice
 from engine.records.papers.facts import Facts
 from engine.records.papers.parts import (
     NOT_RECORDED,
+    Advice,
     Contrast,
     Course,
     Dose,
@@ -36,7 +38,6 @@ BY_HAND = (
     "safety event number",
     "kit restocked; debrief held",
 )
-_MEDWATCH = "Graded severe: decide whether to report it to FDA MedWatch (clinical reference 10.1)."
 _ANAPHYLAXIS = {
     "a": "skin or mucosa",
     "b": "breathing",
@@ -76,13 +77,12 @@ class IncidentReport:
     people: People
     outcome: Outcome
     deviations: tuple[str, ...]
-    follow_up: tuple[str, ...]
+    follow_up: tuple[Advice, ...]
     by_hand: tuple[str, ...]
 
 
 def incident_report(facts: Facts) -> IncidentReport:
     """Return the report as far as it is known."""
-    severe = facts.entry("worst_severity") == "severe"
     return IncidentReport(
         head=facts.head(KIND, TITLE),
         patient=facts.patient(),
@@ -106,9 +106,17 @@ def incident_report(facts: Facts) -> IncidentReport:
         people=facts.people(),
         outcome=facts.outcome(),
         deviations=tuple(_deviations(facts)),
-        follow_up=(_MEDWATCH,) if severe else (),
+        follow_up=_follow_up(facts),
         by_hand=BY_HAND,
     )
+
+
+def _follow_up(facts: Facts) -> tuple[Advice, ...]:
+    """Return what is left to decide after a moderate or severe reaction, by its kind."""
+    worst = facts.entry("worst_severity")
+    serious = (advice.MEDWATCH,) if worst == "severe" else ()
+    allergic = facts.nature.kind in ("allergic-like", "unsure") and worst in ("moderate", "severe")
+    return serious + (advice.follow_up(facts.case.pack) if allergic else ())
 
 
 def _criteria(facts: Facts) -> str:

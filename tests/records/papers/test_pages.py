@@ -22,7 +22,7 @@ SAYS = {
         "FDA MedWatch",
         "0.6 mg in 2 doses",
     ),
-    ("severe", "discharge_summary"): ("iohexol", "trouble breathing", "72 hours", "See an allergist"),
+    ("severe", "discharge_summary"): ("iohexol", "trouble breathing", "72 hours", "visit to an allergist"),
     ("severe", "allergy_update"): ("Store: iohexol, allergic-like reaction, severe.", "anaphylactic shock"),
     ("severe", "ems_handover"): (
         "Müller, Žofia",

@@ -279,6 +279,14 @@ def test_every_row_of_advice_has_its_source() -> None:
         assert row.unsure == (row.evidence == "UNSURE")
 
 
+def test_what_is_left_to_decide() -> None:
+    """After a severe allergic-like reaction: MedWatch, tryptase, referral, from the pack; after nausea nothing."""
+    rows = {row.row_id for row in incident_report(facts("severe")).follow_up}
+
+    assert {"10.1-MEDWATCH", "TR-1", "TR-4"} <= rows
+    assert incident_report(facts("physiologic")).follow_up == ()
+
+
 def test_deviations_are_in_the_incident_report() -> None:
     """An override, a dose beyond its row and one without an order stand in the report."""
     one = facts("severe")
