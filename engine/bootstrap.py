@@ -5,6 +5,7 @@ Rule: files are read here and handed on as values; nothing below this file opens
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -230,6 +231,15 @@ def _tls(settings: Settings) -> Tls | None:
     return Tls(certificate=settings.tls_certificate, key=settings.tls_key)
 
 
+def _mllp_tls(tls: Tls | None) -> ssl.SSLContext | None:
+    """Return what the MLLP porch speaks TLS with: the server's own certificate, as on every other porch."""
+    if tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Core:
     """The corridor with everything that looks things up for it."""
@@ -332,7 +342,12 @@ def build(settings: Settings) -> Engine:
         lines=lines,
         grpc=GrpcServer(pipeline),
         web=WebServer(pipeline, board),
-        listener=Listener(intake.receive, clock=core.clock, control_ids=lambda: ids.name("ack")[:20]),
+        listener=Listener(
+            intake.receive,
+            clock=core.clock,
+            control_ids=lambda: ids.name("ack")[:20],
+            tls=_mllp_tls(_tls(settings)),
+        ),
         intake=intake,
         senders=senders,
     )

@@ -91,8 +91,8 @@ class GradeReaction(Command):
 class OrderStep(Command):
     """The physician orders a step. For a drug: which of the step's dose rows, and the dose if it differs from it.
 
-    `override_reason` lets an order past a cap, the cumulative epinephrine guard or a repeat interval. Epinephrine into a
-    vein needs `pulse_confirmed`, said anew for each dose.
+    `override_reason` lets an order past a cap, the cumulative epinephrine guard or a repeat interval. Epinephrine into
+    a vein needs `pulse_confirmed`, said anew for each dose.
     """
 
     step_id: str

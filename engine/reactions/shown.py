@@ -150,9 +150,6 @@ def _provisos(row: DrugRow, option: DoseOption) -> Iterator[str]:
         yield "the weight is needed first"
     else:
         yield dose.confirm
-        # The object has one key for an amount: the range stands here.
-        if dose.amount is not None and dose.amount_max is not None:
-            yield f"{plain(dose.amount)} to {plain(dose.amount_max)} {row.unit}"
     if row.fresh_order:
         yield "a fresh order for each dose"
     if option.problem is not None:
@@ -160,8 +157,11 @@ def _provisos(row: DrugRow, option: DoseOption) -> Iterator[str]:
 
 
 def _warnings(pack: Pack, dose: Resolution) -> Iterator[str]:
-    """Yield the cautions of a row, its repeats where they are words, and the names it is mistaken for."""
+    """Yield a range of amounts, the cautions of a row, its repeats in words, and the names it is mistaken for."""
     row = pack.drug(dose.row_id)
+    # The object has one key for an amount: the range stands in the words.
+    if isinstance(dose, Dose) and dose.amount is not None and dose.amount_max is not None:
+        yield f"{plain(dose.amount)} to {plain(dose.amount_max)} {row.unit}."
     yield row.caution
     if row.repeat_text and row.repeat_min_s is None:
         yield f"Repeat: {row.repeat_text}."

@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from engine.bootstrap import build
 from engine.kernel.clock import ManualClock
+from engine.settings import Settings
 from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement
 from integrations.hl7_fhir.listener import Listener, Peer
 from integrations.hl7_fhir.sender import MllpSender, SendOutcome
@@ -76,3 +78,30 @@ async def test_mutual_tls(tmp_path: Path) -> None:
     assert outcomes[0] == SendOutcome("accepted", "AA")
     assert [outcome.kind for outcome in outcomes[1:]] == ["retry", "retry"]
     assert [peer.certificate for peer in seen] == ["demo-ris"]
+
+
+async def test_a_configured_certificate_covers_this_porch_too(tmp_path: Path) -> None:
+    """A server with a certificate speaks TLS to the RIS; a peer that speaks plainly gets no answer."""
+    pair = certificate(tmp_path, "server")
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        demo=True,
+        grpc_port=0,
+        http_port=0,
+        mllp_port=0,
+        tls_certificate=pair[0],
+        tls_key=pair[1],
+    )
+    engine = build(settings)
+    listening = await engine.start()
+    answers = []
+    try:
+        for tls in (ssl.create_default_context(cafile=str(pair[0])), None):
+            sender = MllpSender("127.0.0.1", listening.mllp, tls=tls)
+            answers.append(await sender.send(adt("1")))
+            await sender.close()
+    finally:
+        await engine.stop()
+
+    assert answers[0].code == "AA"
+    assert answers[1].kind == "retry"

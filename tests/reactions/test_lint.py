@@ -1,9 +1,13 @@
 """The shipped packs pass the pharmacist's lint, and each of its rules has a pack that breaks it."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from engine.reactions import lint as lint_module
+from engine.reactions import lint_care
 from engine.reactions.lint import CHECKS, lint
 from tests.reactions.packs import ACR, CONSENSUS, pack, with_row_changed
 
@@ -137,6 +141,13 @@ def test_a_standing_order_for_anything_else_is_found() -> None:
     )
 
     assert [finding.rule for finding in lint(broken)] == ["standing_order"]
+
+
+def test_every_rule_has_a_pack_that_breaks_it() -> None:
+    """A rule without a planted breach could be asleep."""
+    source = "".join(Path(module.__file__ or "").read_text("utf-8") for module in (lint_module, lint_care))
+
+    assert set(re.findall(r'rule="(\w+)"', source)) == {case[0] for case in BROKEN} | {"standing_order"}
 
 
 def test_every_check_has_a_sentence() -> None:
