@@ -1,6 +1,7 @@
 """The timeline a clinician can follow: one line an event that matters, in words."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,16 @@ Said = Callable[[Mapping[str, Any]], str]
 
 def _dose(order: Mapping[str, Any] | None) -> str:
     return str(order["amount_text"]) if order else "the step"
+
+
+def _override(e: Mapping[str, Any]) -> str:
+    past = ", ".join(map(_words, e["overrides"]))
+    return f"; past {past}, because: {e['override_reason']}" if past else ""
+
+
+def _steps(e: Mapping[str, Any]) -> str:
+    read = ", to be read until the physician grades" if e.get("reference") else ""
+    return f"{len(e['steps'])} steps from {e['pack_id']}{read}"
 
 
 def _given(m: Mapping[str, Any]) -> str:
@@ -88,8 +99,8 @@ STORY: dict[str, tuple[str, Said]] = {
         "bold red",
         lambda e: f"the physician grades it {e['severity']}: {_words(e['presentation'])}",
     ),
-    "ProtocolResolved": ("white", lambda e: f"{len(e['steps'])} steps from {e['pack_id']}"),
-    "StepOrdered": ("bold yellow", lambda e: f"order: {_dose(e['order'])}"),
+    "ProtocolResolved": ("white", _steps),
+    "StepOrdered": ("bold yellow", lambda e: f"order: {_dose(e['order'])}{_override(e)}"),
     "StepReadBack": ("yellow", lambda e: "read back, and it matches"),
     "MedicationGiven": ("bold green", lambda e: _given(e["medication"])),
     "RepeatDue": ("yellow", lambda e: "the repeat interval is over: another dose may be ordered"),
@@ -131,6 +142,7 @@ class Narrator:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._start: float | None = None
+        self._elapsed = 0
         self._last: dict[str, str] = {}
 
     def tell(self, event: Any) -> None:
@@ -145,8 +157,16 @@ class Narrator:
         if event.type in REPEATED and self._last.get(event.type) == said:
             return
         self._last[event.type] = said
-        elapsed = int(moment - self._start)
-        line = Text(f"{elapsed // 60:3d}:{elapsed % 60:02d}  ", style="dim")
-        line.append(f"{_who(event):<15.15} ", style="cyan")
+        self._elapsed = int(moment - self._start)
+        self._write(_who(event), said, style)
+
+    def refused(self, who: str, told: Mapping[str, str]) -> None:
+        """Write what was refused to somebody and why; it happened after the newest event."""
+        verb = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", told["rpc"]).lower()
+        self._write(who, f"{verb} is refused: {told['sentence']}", "bold magenta")
+
+    def _write(self, who: str, said: str, style: str) -> None:
+        line = Text(f"{self._elapsed // 60:3d}:{self._elapsed % 60:02d}  ", style="dim")
+        line.append(f"{who:<15.15} ", style="cyan")
         line.append(said, style=style)
         self._console.print(line, soft_wrap=True)

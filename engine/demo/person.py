@@ -84,13 +84,14 @@ class Seen:
         found = await self._caller.call("ReactionService.GetReaction", {"reaction_id": self.reaction_id()})
         return sorted(found.reaction.steps.values(), key=lambda step: step.offer.number)
 
-    async def offer(self, drug: str, route: str) -> Mapping[str, Any]:
-        """Return the order of a drug as the protocol offers it; of a range, its lower end."""
+    async def offer(self, drug: str, route: str, **change: str) -> Mapping[str, Any]:
+        """Return the order of a drug as the protocol offers it, of a range its lower end; with what is changed."""
         for step in await self._steps():
             for dose in step.offer.doses:
                 if dose.drug == drug and route in ("", dose.route):
                     chosen = {"step_id": step.offer.step_id, "row_id": dose.row_id}
-                    return {**chosen, "dose_mg": dose.dose_mg} if dose.dose_max_mg else chosen
+                    lower = {"dose_mg": dose.dose_mg} if dose.dose_max_mg else {}
+                    return {**chosen, **lower, **change}
         raise Differs(f"the protocol offers no {drug} {route}")
 
     async def read_back(self, times: int = 1) -> Mapping[str, Any]:
@@ -196,6 +197,7 @@ class Person:
                 await self._call(step.rpc, wanted, step.by)
             except Refused as refused:
                 if refused.reason == step.refused:
+                    _tell(step, refused)
                     return
                 if refused.reason not in AGAIN or attempt == RETRIES - 1:
                     raise
@@ -262,6 +264,13 @@ class Person:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             await self._call("CoverageService.RenewLease", {})
+
+
+def _tell(step: Do, refused: Refused) -> None:
+    """Say a refusal that the story expects, as a line for the narrator: nothing else of it is left anywhere."""
+    told = {"rpc": step.rpc.partition(".")[2], "reason": refused.reason, "sentence": refused.sentence}
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
 
 
 async def play(orders: Mapping[str, str]) -> None:

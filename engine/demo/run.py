@@ -9,7 +9,7 @@ import json
 import shutil
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -61,6 +61,11 @@ class Stage:
     ports: dict[str, int] = field(default_factory=dict)
     fhir: peers.FhirPeer | None = None
     tap: Tap | None = None
+    narrator: Narrator = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Everything that is told goes through one narrator."""
+        self.narrator = Narrator(self.console)
 
     @property
     def target(self) -> str:
@@ -256,14 +261,13 @@ async def _offer_coverage(manager: Caller, now: dt.datetime) -> None:
 
 
 async def _watch(stage: Stage) -> None:
-    narrator = Narrator(stage.console)
     caller = Caller(stage.target, stage.token("auditor-1"))
     try:
         async for event in caller.watch(stage.session_id):
             async with stage.changed:
                 stage.events.append(event)
                 stage.changed.notify_all()
-            narrator.tell(event)
+            stage.narrator.tell(event)
     finally:
         await caller.close()
 
@@ -291,7 +295,7 @@ async def _person(stage: Stage, role: str, person_id: str, coverage_id: str) -> 
     )
     try:
         async with asyncio.timeout(STORY_S):
-            said, wrong = await process.communicate(json.dumps(orders).encode() + b"\n")
+            said, wrong = await _follow(stage, person_id, process, orders)
     except TimeoutError:
         return f"the {role} did not finish in {STORY_S:.0f} s"
     finally:
@@ -299,6 +303,25 @@ async def _person(stage: Stage, role: str, person_id: str, coverage_id: str) -> 
     if process.returncode == 0:
         return ""
     return said.decode().strip() or f"the {role}'s process failed: {wrong.decode()[-800:]}"
+
+
+async def _follow(
+    stage: Stage, person_id: str, process: asyncio.subprocess.Process, orders: Mapping[str, str]
+) -> tuple[bytes, bytes]:
+    """Give a person their orders and narrate what is refused to them; return their last word and their errors."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(json.dumps(orders).encode() + b"\n")
+    process.stdin.close()
+    last = b""
+    async for line in process.stdout:
+        last = line
+        if line.startswith(b"{"):
+            stage.narrator.refused(person_id, json.loads(line))
+    wrong = await process.stderr.read()
+    await process.wait()
+    return last, wrong
 
 
 async def _delivered(stage: Stage) -> None:

@@ -98,7 +98,7 @@ MODERATE = Script(
 
 SEVERE = Script(
     name="severe",
-    summary="anaphylaxis two minutes after the injection: IM epinephrine, 911, a second dose, to EMS",
+    summary="anaphylaxis two minutes after the injection: IM epinephrine, 911, a second dose above the cap, to EMS",
     technologist=(
         *PREPARE,
         *TO_READY,
@@ -140,7 +140,17 @@ SEVERE = Script(
         *order(FLUID, "IV"),
         Await("RepeatDue"),
         Await("VitalsRecorded"),
-        *order("epinephrine", "IM"),
+        Do(
+            "ReactionService.OrderStep",
+            lambda seen: seen.offer("epinephrine", "IM", dose_mg="0.5"),
+            refused="DOSE_OVER_CAP",
+        ),
+        *order(
+            "epinephrine",
+            "IM",
+            dose_mg="0.5",
+            override_reason="poor response to the first dose; the 2025 consensus allows 0.5 mg at this weight",
+        ),
         *dispose("transferred_by_ems"),
         *ATTEST,
     ),
@@ -150,7 +160,7 @@ SEVERE = Script(
         "severity": "severe",
         "disposition": "transferred_by_ems",
         "epinephrine_doses": "2",
-        "epinephrine_mg": "0.6",
+        "epinephrine_mg": "0.8",
     },
 )
 

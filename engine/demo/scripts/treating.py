@@ -31,10 +31,10 @@ def grade(severity: str, presentation: str) -> tuple[Step, ...]:
     )
 
 
-def order(drug: str, route: str = "") -> tuple[Step, ...]:
-    """The physician orders a drug of the protocol at its resolved dose and waits until it is given."""
+def order(drug: str, route: str = "", **change: str) -> tuple[Step, ...]:
+    """The physician orders a drug of the protocol, at its resolved dose or another, and waits until it is given."""
     return (
-        Do("ReactionService.OrderStep", lambda seen: seen.offer(drug, route)),
+        Do("ReactionService.OrderStep", lambda seen: seen.offer(drug, route, **change)),
         Await("StepReadBack"),
         Await("MedicationGiven"),
     )
