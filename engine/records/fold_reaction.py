@@ -159,7 +159,7 @@ def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
         "formula": order.get("formula"),
         "citation": order.get("citation") or (row.citation if row else None),
         "evidence": order.get("evidence") or (row.evidence if row else None),
-        "ordered": bool(order),
+        "ordered": v.authority == "order" if v.authority else bool(order),
         "authority": v.authority or ("order" if order else "none"),
         "beyond": list(v.beyond),
     }

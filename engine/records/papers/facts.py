@@ -36,6 +36,7 @@ from engine.records.timeline import dose_text, step_name, words
 
 _KINDS = {"allergic": "allergic-like", "unknown": "unknown to the pack"}
 _OVER = frozenset({"disposed", "documented"})
+_WORD = {"none": "no order in the engine", "standing_order": "by standing order, no physician connected"}
 
 
 class Facts:
@@ -313,7 +314,7 @@ class Facts:
         ]
         amounts = (drug["dose_mg"], drug["volume_ml"], drug["amount_text"])
         notes = [
-            "" if drug["ordered"] else "no order in the engine",
+            _WORD.get(drug["authority"], ""),
             f"beyond its row: {', '.join(words(cap).lower() for cap in drug['beyond'])}"
             if drug["beyond"]
             else "",

@@ -295,7 +295,7 @@ def test_deviations_are_in_the_incident_report() -> None:
     one.case.document["record"]["exceptions"]["overrides"]["value"] = [
         {**past, "guards": ["cumulative_cap_reached"], "step_id": "epinephrine", "reason": "still in shock"}
     ]
-    one.of("interventions.medications")[0].update(ordered=False)
+    one.of("interventions.medications")[0].update(ordered=False, authority="none")
     text = " ".join(incident_report(one).deviations)
 
     assert "cumulative cap reached" in text and "still in shock" in text
