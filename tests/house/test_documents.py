@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.bootstrap import protocols
+from engine.settings import load
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```sh\n(.*?)```", re.DOTALL)
 
@@ -64,6 +67,26 @@ def test_the_readme_runs(tmp_path: Path) -> None:
     assert "attend.v1.SessionService/StartInjection" in typed.stdout
     assert "LINE" in typed.stdout.upper()
     assert '"drug":"epinephrine"' in typed.stdout.replace(" ", "")
+
+
+def test_a_pack_goes_live_as_the_readme_says(tmp_path: Path) -> None:
+    """The director types the block, says yes, and pastes what is printed: a live server starts with that file."""
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    signed = subprocess.run(
+        ["bash", "-ec", examples()["sign"]],
+        cwd=tmp_path,
+        input="y\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    pasted = signed.stdout[signed.stdout.index("[protocol_signers]") :]
+    config = tmp_path / "attend.toml"
+    config.write_text(f'organization_id = "org-1"\ndata_dir = "{tmp_path}/attend-data"\n{pasted}')
+
+    assert protocols(load(config)).signed_by == "dr-lee"
 
 
 def _wait(port: int, server: "subprocess.Popen[bytes]") -> None:
