@@ -189,7 +189,7 @@ def _fresh_orders(pack: Pack) -> Iterator[Finding]:
 def _look_alikes(pack: Pack) -> Iterator[Finding]:
     """Two names that look alike are flagged by a row of the pack."""
     flagged = {frozenset((row.drug, row.mistaken_for)) for row in pack.look_alikes}
-    owner = {row.drug: row.id for row in reversed(pack.drugs)}
+    owner = {row.drug: row.id for row in reversed(pack.drugs) if row.drug.strip()}
     for first, second in combinations(sorted(owner), 2):
         if first in second or second in first or frozenset((first, second)) in flagged:
             continue

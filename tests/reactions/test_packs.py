@@ -5,10 +5,16 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.kernel.errors import Invalid, Missing
+from engine.reactions.lint import lint
 from engine.reactions.pack import content_hash
 from engine.reactions.reading import parse_packs
+from engine.reactions.resolve import Situation, resolve_protocol
+from engine.reactions.shown import shown
+from engine.reactions.state import Severity
 from tests.reactions.packs import (
     ACR,
     CONSENSUS,
@@ -182,3 +188,51 @@ def test_a_row_that_is_not_there_is_missing() -> None:
     for look in (pack().drug, pack().sign, pack().step_set, pack().value):
         with pytest.raises(Missing):
             look("NOT-THERE")
+
+
+FILES = sorted(texts())
+WRITTEN = st.sampled_from(
+    [
+        "true",
+        '"x"',
+        '""',
+        '""" """',
+        "-1",
+        "0",
+        "nan",
+        "1e400",
+        "[]",
+        "[1]",
+        "{}",
+        "[{}]",
+        '[["a"]]',
+        "1979-05-27",
+    ]
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(file=st.sampled_from(FILES), place=st.integers(0, 10_000), written=st.none() | WRITTEN)
+def test_a_damaged_file_is_refused_with_its_place_or_read_and_linted(
+    file: str, place: int, written: str | None
+) -> None:
+    """A line lost or a value of another kind never ends in anything but a pack or a named refusal."""
+    lines = texts()[file].split("\n")
+    at = place % len(lines)
+    if written is None or " = " not in lines[at]:
+        del lines[at]
+    else:
+        lines[at] = f"{lines[at].partition(' = ')[0]} = {written}"
+    try:
+        damaged = parse_packs({**texts(), file: "\n".join(lines)})
+    except Invalid as refused:
+        assert refused.field
+        return
+
+    for one in damaged.values():
+        assert all(finding.row_id and finding.sentence for finding in lint(one))
+        for presentation in one.presentations:
+            child = Situation(
+                presentation=presentation, severity=Severity.SEVERE, age_years=6, weight_kg=Decimal(20)
+            )
+            assert shown(one, child, resolve_protocol(one, child))["steps"]
