@@ -163,7 +163,7 @@ def _warnings(pack: Pack, dose: Resolution) -> Iterator[str]:
     if isinstance(dose, Dose) and dose.amount is not None and dose.amount_max is not None:
         yield f"{plain(dose.amount)} to {plain(dose.amount_max)} {row.unit}."
     yield row.caution
-    if row.repeat_text and row.repeat_min_s is None:
+    if row.repeat_text:
         yield f"Repeat: {row.repeat_text}."
     yield from (alert.text for alert in pack.look_alikes if alert.drug in row.drug)
 

@@ -124,6 +124,14 @@ def test_alternatives_name_the_step_they_replace() -> None:
     assert len({step["id"] for step in answer["steps"]}) == len(answer["steps"])
 
 
+def test_how_to_repeat_is_said_in_words_too() -> None:
+    """Labetalol is doubled; a number of seconds alone would not say so."""
+    step = only(show("hypertensive_crisis", "--age-years", "40"), "labetalol", "IV")
+
+    assert "double every 10 min" in step["text"]
+    assert (step["dose_mg"], step["max_single_mg"], step["repeat_min_s"]) == (20, 80, 600)
+
+
 def test_a_range_fills_both_ends() -> None:
     """25 to 50 mg of diphenhydramine; a fluid's range in mL with the first bolus as its amount (decision (f))."""
     step = only(show("hives", "--age-years", "40", "--severity", "severe"), "diphenhydramine", "IM")
