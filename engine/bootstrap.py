@@ -13,7 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from engine.access.scope import authorize
-from engine.access.signing import check_signature
+from engine.access.signing import check_approval
 from engine.access.tokens import TokenVerifier
 from engine.kernel.clock import Clock, OffsetClock, SystemClock
 from engine.kernel.errors import Invalid
@@ -25,9 +25,10 @@ from engine.people.registry import Registry
 from engine.people.verdict import Rules
 from engine.people.view import Views
 from engine.policies import POLICIES
-from engine.protocol_files import ProtocolFiles
+from engine.protocol_files import ProtocolFiles, overlay_subject, pack_subject
 from engine.reactions.decide import Objectives as ReactionObjectives
 from engine.reactions.machine import machine as reaction_machine
+from engine.reactions.overlay import SiteOverlay
 from engine.reactions.pack import Pack
 from engine.reactions.reading import parse_packs
 from engine.records.enrich import RecordEnrichers
@@ -99,15 +100,7 @@ def protocols(settings: Settings) -> ReactionObjectives:
     if settings.pack not in packs:
         raise Invalid("pack", f"choose one of {', '.join(sorted(packs))}")
     pack, kept = packs[settings.pack], ProtocolFiles(settings.data_dir)
-    signed_by = ""
-    if not settings.demo:
-        found = check_signature(
-            pack,
-            kept.signature(pack),
-            organization_id=settings.organization_id,
-            signers=settings.protocol_signers,
-        )
-        signed_by = found.signer_id
+    signed_by = _approved(settings, kept, pack_subject(pack), pack.hash)
     kept.keep(pack)
     return ReactionObjectives(
         pack=pack,
@@ -115,6 +108,28 @@ def protocols(settings: Settings) -> ReactionObjectives:
         signed_by=signed_by,
         earlier=kept.versions(),
     )
+
+
+def site_overlays(settings: Settings) -> Mapping[str, SiteOverlay]:
+    """Return the sites' emergency plans by site. Raises Invalid for one that may not be used live."""
+    kept = ProtocolFiles(settings.data_dir)
+    found = kept.overlays()
+    for overlay in found.values():
+        _approved(settings, kept, overlay_subject(overlay), overlay.hash)
+    return found
+
+
+def _approved(settings: Settings, kept: ProtocolFiles, subject: str, content: str) -> str:
+    """Return who approved content for live use; nobody has to for a demonstration. Raises Invalid."""
+    if settings.demo:
+        return ""
+    return check_approval(
+        subject,
+        content,
+        kept.approval(content),
+        organization_id=settings.organization_id,
+        signers=settings.protocol_signers,
+    ).signer_id
 
 
 def machines(settings: Settings, reactions: ReactionObjectives) -> tuple[Machine, ...]:

@@ -7,6 +7,7 @@ import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.kernel.errors import AttendError
+from engine.reactions.overlay import SiteOverlay
 from engine.reactions.pack import Pack
 
 KEY_BYTES = 32
@@ -47,6 +48,11 @@ def _key(path: Path, new: bool) -> Ed25519PrivateKey:
 
 @click.command("sign")
 @click.option("--pack", "name", default="acr-2026", show_default=True, help="a pack of `protocol list`")
+@click.option(
+    "--overlay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="a site's plan instead, TOML",
+)
 @click.option("--organization", required=True, help="whose patients it is approved for")
 @click.option("--signer", required=True, help="the medical director's person id")
 @click.option(
@@ -62,30 +68,64 @@ def _key(path: Path, new: bool) -> Ed25519PrivateKey:
 )
 @click.option("--yes", is_flag=True, help="do not ask")
 def sign(
-    name: str, organization: str, signer: str, path: Path, new_key: bool, data_dir: Path, yes: bool
+    name: str,
+    overlay: Path | None,
+    organization: str,
+    signer: str,
+    path: Path,
+    new_key: bool,
+    data_dir: Path,
+    yes: bool,
 ) -> None:
-    """Approve a pack for live use: sign its hash as the organization's medical director.
+    """Approve a pack, or a site's emergency plan, for live use: sign its hash as the organization's medical director.
 
     Example: attend protocol sign --organization org-1 --signer dr-lee --key director.key --new-key
     """
-    from engine.access.signing import sign_pack
+    from engine.access.signing import approve
     from engine.kernel.clock import SystemClock
-    from engine.protocol_files import ProtocolFiles
+    from engine.protocol_files import ProtocolFiles, overlay_subject, pack_subject
 
-    pack = _pack(name, "--pack")
-    rows = list(pack.rows())
-    unsure = [row.id for row in rows if row.evidence == "UNSURE"]
-    click.echo(f"{pack.title}\n{pack.disclaimer}")
-    click.echo(f"{pack.pack_id} {pack.version}, {len(rows)} rows, hash {pack.hash}")
-    click.echo(f"{len(unsure)} rows are UNSURE: {', '.join(unsure) or 'none'}")
+    kept = ProtocolFiles(data_dir)
+    if overlay is None:
+        pack = _pack(name, "--pack")
+        subject, content, words = pack_subject(pack), pack.hash, _of_pack(pack)
+    else:
+        plan, text = _overlay(overlay)
+        subject, content, words = overlay_subject(plan), plan.hash, f"{plan}"
+    click.echo(f"{words}\n{subject}, hash {content}")
     if not yes:
         click.confirm(f"Approve it for live use at {organization}, as {signer}?", abort=True)
     key = _key(path, new_key)
-    made = sign_pack(pack, key, organization_id=organization, signer_id=signer, now=SystemClock().now())
-    kept = ProtocolFiles(data_dir)
-    kept.keep(pack)
-    click.echo(f"Signed: {kept.sign(made)}")
+    made = approve(
+        subject,
+        content,
+        key,
+        organization_id=organization,
+        signer_id=signer,
+        now=SystemClock().now(),
+    )
+    if overlay is None:
+        kept.keep(pack)
+    else:
+        kept.keep_overlay(plan, text)
+    click.echo(f"Signed: {kept.approved(made)}")
     click.echo(f'Trust it in attend.toml:\n[protocol_signers]\n{json.dumps(signer)} = "{made.public_key}"')
+
+
+def _of_pack(pack: Pack) -> str:
+    rows = list(pack.rows())
+    unsure = [row.id for row in rows if row.evidence == "UNSURE"]
+    said = f"{len(rows)} rows, of which {len(unsure)} are UNSURE: {', '.join(unsure) or 'none'}"
+    return f"{pack.title}\n{pack.disclaimer}\n{said}"
+
+
+def _overlay(path: Path) -> tuple[SiteOverlay, str]:
+    from engine.protocol_files import read_overlay
+
+    try:
+        return read_overlay(path), path.read_text("utf-8")
+    except AttendError as error:
+        raise click.UsageError(f"--overlay: {error}") from None
 
 
 @click.command("diff")

@@ -10,22 +10,27 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from engine.access.signing import PackSignature, check_signature, sign_pack
-from engine.bootstrap import protocols
+from engine.access.signing import Approval, approve, check_approval
+from engine.bootstrap import protocols, site_overlays
 from engine.cli import cli
 from engine.kernel.errors import Corrupt, Invalid
-from engine.protocol_files import ProtocolFiles
+from engine.protocol_files import ProtocolFiles, pack_subject
 from engine.reactions.pack import Pack, content_hash
 from engine.settings import Settings
 from tests.reactions.packs import pack
 
 AT = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+SUBJECT = pack_subject(pack())
 SIGNERS = {"director-1": KEY.public_key().public_bytes_raw().hex()}
 
 
-def signed() -> PackSignature:
-    return sign_pack(pack(), KEY, organization_id="org-1", signer_id="director-1", now=AT)
+def signed() -> Approval:
+    return approve(SUBJECT, pack().hash, KEY, organization_id="org-1", signer_id="director-1", now=AT)
+
+
+def checked(found: Approval | None, content: Pack | None = None) -> Approval:
+    return check_approval(SUBJECT, (content or pack()).hash, found, organization_id="org-1", signers=SIGNERS)
 
 
 def changed() -> Pack:
@@ -36,10 +41,8 @@ def changed() -> Pack:
 
 
 def test_a_good_signature_lets_the_pack_run() -> None:
-    """The signature comes back, with the name that goes into the record."""
-    found = check_signature(pack(), signed(), organization_id="org-1", signers=SIGNERS)
-
-    assert found.signer_id == "director-1"
+    """The approval comes back, with the name that goes into the record."""
+    assert checked(signed()).signer_id == "director-1"
 
 
 @pytest.mark.hazard("H-10")
@@ -47,7 +50,8 @@ def test_a_good_signature_lets_the_pack_run() -> None:
     ("spoil", "expected"),
     [
         (lambda good: None, "is not signed"),
-        (lambda good: replace(good, pack_hash="0" * 64), "changed after it was signed"),
+        (lambda good: replace(good, content_hash="0" * 64), "changed after it was signed"),
+        (lambda good: replace(good, subject="pack acr-2026 2025.9"), "changed after it was signed"),
         (lambda good: replace(good, organization_id="org-2"), "another organization"),
         (lambda good: replace(good, signer_id="somebody"), "does not name"),
         (lambda good: replace(good, public_key="00" * 32), "does not name"),
@@ -57,19 +61,19 @@ def test_a_good_signature_lets_the_pack_run() -> None:
     ],
 )
 def test_any_other_signature_stops_it_with_what_to_do(
-    spoil: Callable[[PackSignature], PackSignature | None], expected: str
+    spoil: Callable[[Approval], Approval | None], expected: str
 ) -> None:
     """Missing, over another pack, for another organization, by another key, changed: each is one sentence."""
     with pytest.raises(Invalid, match=expected) as caught:
-        check_signature(pack(), spoil(signed()), organization_id="org-1", signers=SIGNERS)
-    assert caught.value.field == "pack"
+        checked(spoil(signed()))
+    assert caught.value.field == "protocol"
 
 
 @pytest.mark.hazard("H-10")
 def test_a_changed_pack_needs_a_new_signature() -> None:
     """One dose is another: the old signature no longer counts."""
     with pytest.raises(Invalid, match="changed after it was signed"):
-        check_signature(changed(), signed(), organization_id="org-1", signers=SIGNERS)
+        checked(signed(), changed())
 
 
 def test_live_use_needs_the_signature_and_a_demonstration_does_not(tmp_path: Path) -> None:
@@ -129,3 +133,48 @@ def test_the_difference_of_two_packs_is_said_in_words(tmp_path: Path) -> None:
     assert "added" in between and "rows differ" in between
     wrong = CliRunner().invoke(cli, ["protocol", "diff", "acr-2026", "none"])
     assert wrong.exit_code == 2 and "AFTER" in wrong.output
+
+
+PLAN = """
+site_id = "site-1"
+pack_id = "acr-2026"
+version = "1"
+emergency_phone = "9-911"
+ems_address = "1 Demo Street, entrance B"
+kit_place = "wall beside the injector"
+
+[hospital]
+name = "Demo General"
+address = "2 Demo Street"
+"""
+
+
+def test_a_sites_plan_is_signed_like_a_pack(tmp_path: Path) -> None:
+    """Unsigned it stops a live start; signed it is there by its site; a changed word needs a new signature."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN)
+    key = tmp_path / "director.key"
+    words = ["protocol", "sign", "--overlay", str(plan), "--organization", "org-1", "--signer", "director-1"]
+    words += ["--key", str(key), "--data-dir", str(tmp_path), "--yes"]
+    said = CliRunner().invoke(cli, [*words, "--new-key"])
+    assert said.exit_code == 0, said.output
+    public = Ed25519PrivateKey.from_private_bytes(key.read_bytes()).public_key().public_bytes_raw().hex()
+    live = Settings(data_dir=tmp_path, organization_id="org-1", protocol_signers={"director-1": public})
+    assert site_overlays(live)["site-1"].emergency_phone == "9-911"
+
+    kept = tmp_path / "protocols" / "sites" / "site-1.toml"
+    kept.write_text(PLAN.replace("9-911", "112"))
+    with pytest.raises(Invalid, match="overlay of site-1 for acr-2026 is not signed"):
+        site_overlays(live)
+    assert site_overlays(Settings(data_dir=tmp_path, demo=True))["site-1"].emergency_phone == "112"
+
+
+def test_a_plan_with_a_dose_is_not_signed(tmp_path: Path) -> None:
+    """The sentence names option, file and field."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.replace("wall beside the injector", "give 0.3 mg first"))
+    words = ["protocol", "sign", "--overlay", str(plan), "--organization", "o", "--signer", "d", "--key", "k"]
+    said = CliRunner().invoke(cli, words)
+
+    assert said.exit_code == 2
+    assert "--overlay" in said.output and "kit_place" in said.output
