@@ -5,7 +5,6 @@ Rule: files are read here and handed on as values; nothing below this file opens
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -43,7 +42,7 @@ from engine.runtime.timers import Timers
 from engine.runtime.watchers import Watchers
 from engine.services.copies import RecordCopies
 from engine.services.demo_time import DemoTime
-from engine.services.doors import Tls, check_doors
+from engine.services.doors import Tls, check_doors, server_context
 from engine.services.interceptors import Pipeline
 from engine.services.lines import Lines
 from engine.services.ports import Ports
@@ -246,15 +245,6 @@ def _tls(settings: Settings) -> Tls | None:
     return Tls(certificate=settings.tls_certificate, key=settings.tls_key)
 
 
-def _mllp_tls(tls: Tls | None) -> ssl.SSLContext | None:
-    """Return what the MLLP porch speaks TLS with: the server's own certificate, as on every other porch."""
-    if tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.certificate, tls.key)
-    return context
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Core:
     """The corridor with everything that looks things up for it."""
@@ -361,7 +351,7 @@ def build(settings: Settings) -> Engine:
             intake.receive,
             clock=core.clock,
             control_ids=lambda: ids.name("ack")[:20],
-            tls=_mllp_tls(_tls(settings)),
+            tls=server_context(_tls(settings)),
         ),
         intake=intake,
         senders=senders,

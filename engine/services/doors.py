@@ -56,16 +56,24 @@ def check_doors(wanted: Mapping[str, tuple[str, int]], tls: Tls | None) -> None:
 
     Raises PortTaken or CertificateUnusable, before a store is opened or a process is started.
     """
-    if tls is not None:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
-        except (OSError, ssl.SSLError):
-            raise CertificateUnusable(
-                "tls_certificate and tls_key: give two PEM files that can be read and belong together"
-            ) from None
+    server_context(tls)
     with ExitStack() as held:
         for option, (bind, port) in wanted.items():
             held.enter_context(closing(listening(bind, port, option)))
+
+
+def server_context(tls: Tls | None) -> ssl.SSLContext | None:
+    """Return what a door speaks TLS with; None in plaintext. Raises CertificateUnusable."""
+    if tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError):
+        raise CertificateUnusable(
+            "tls_certificate and tls_key: give two PEM files that can be read and belong together"
+        ) from None
+    return context
 
 
 def listening(bind: str, port: int, option: str) -> socket.socket:
