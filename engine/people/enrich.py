@@ -77,7 +77,7 @@ class PeopleEnrichers:
         """Fill what is known of the physician who accepts."""
         person = request.actor.person_id
         window = await self._registry.live_window(person, self._clock.now())
-        elsewhere = window is not None and _busy(window) and window.reaction_session != state.session_id
+        elsewhere = await self._treats_elsewhere(window, person, state.session_id)
         return replace(
             command, evidence=await self._physician(state, person), in_reaction_elsewhere=elsewhere
         )
@@ -117,6 +117,8 @@ class PeopleEnrichers:
                 evidence = physician_evidence(directory, person, site.state if site else "", now)
                 if person in asked or evidence.problems or _busy(windows.get(person)):
                     continue
+                if await self._registry.treats_elsewhere(person, command.session_id):
+                    continue
                 asked.add(person)
                 window = windows.get(person)
                 people.append(Candidate(person_id=person, coverage_id=window.coverage_id if window else ""))
@@ -135,9 +137,7 @@ class PeopleEnrichers:
         evidence = RingEvidence(
             person_id=person,
             coverage_id=window.coverage_id if window else "",
-            in_reaction_elsewhere=_busy(window)
-            and window is not None
-            and window.reaction_session != state.session_id,
+            in_reaction_elsewhere=await self._treats_elsewhere(window, person, state.session_id),
             at_capacity=window is not None
             and state.session_id not in window.sessions
             and len(window.sessions) >= window.cap,
@@ -155,6 +155,12 @@ class PeopleEnrichers:
             found = physician_evidence(directory, state.physician_id, site.state if site else "", now)
             problems.extend(found.problems)
         return replace(command, problems=tuple(dict.fromkeys(problems)))
+
+    async def _treats_elsewhere(self, window: CoverageState | None, person_id: str, session_id: str) -> bool:
+        """Return whether a physician treats a reaction of another session: by their window, or with none held."""
+        if _busy(window) and window is not None and window.reaction_session != session_id:
+            return True
+        return await self._registry.treats_elsewhere(person_id, session_id)
 
     async def _physician(self, state: SessionState, person_id: str) -> CredentialEvidence:
         directory = await self._registry.directory(state.organization_id)

@@ -1,4 +1,4 @@
-"""Who and what an organization consists of, which coverage windows exist, what was given: lookups over folded streams.
+"""Who and what an organization has, which coverage windows exist, who is where, what was given: lookups over streams.
 
 Rule: nothing is decided here; a lookup that finds nothing says so.
 """
@@ -17,6 +17,8 @@ from engine.workflows.session.state import SessionState
 
 PAGE = 500
 CONNECTED = ("verified", "degraded", "on_phone")
+#: Phases in which somebody must be there: presence is owed, or a reaction is open.
+CARED = frozenset({"identifying", "reviewing", "cleared", "injecting", "monitoring", "active"})
 
 
 class Registry:
@@ -25,13 +27,19 @@ class Registry:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._windows: dict[str, list[str]] = {}
+        self._cared: set[str] = set()
         executor.listeners.append(self._noticed)
 
     async def open(self) -> None:
-        """Learn which coverage windows exist."""
+        """Learn which coverage windows exist and in which sessions somebody must be there."""
         async for stream in self._streams("coverage"):
             state: CoverageState = await self._executor.state(stream)
             self._know(state.physician_id, stream.id)
+        position = 0
+        while page := await self._executor.store.read(position, PAGE, machine="session"):
+            for row in page:
+                self._care(row.stream.id, row.phases)
+            position = page[-1].position
 
     async def directory(self, organization_id: str) -> DirectoryState:
         """Return an organization's directory (version 0 when there is none)."""
@@ -70,6 +78,24 @@ class Registry:
         found = [await self.live_window(physician_id, now) for physician_id in sorted(self._windows)]
         return [window for window in found if window is not None]
 
+    async def sessions_of(self, physician_id: str) -> list[SessionState]:
+        """Return the sessions that a physician is there for now, where somebody must be there."""
+        found = []
+        for session_id in sorted(self._cared) if physician_id else ():
+            session: SessionState = await self._executor.state(Stream("session", session_id))
+            if (
+                session.physician_present
+                and session.physician
+                and session.physician.person_id == physician_id
+            ):
+                found.append(session)
+        return found
+
+    async def treats_elsewhere(self, physician_id: str, session_id: str) -> bool:
+        """Return whether a physician is there for a reaction of another session than this one."""
+        theirs = await self.sessions_of(physician_id)
+        return any(other.open_reactions for other in theirs if other.session_id != session_id)
+
     async def physician_connected(self, session_id: str) -> bool:
         """Return whether a session's physician is there and can be heard now, by the line or by phone."""
         session: SessionState = await self._executor.state(Stream("session", session_id))
@@ -96,6 +122,14 @@ class Registry:
         if commit.stream.machine == "coverage" and commit.expected_version == 0 and done.events:
             recorded = self._executor.codec.decode(done.events[0], {})
             self._know(getattr(recorded.event, "physician_id", ""), commit.stream.id)
+        elif commit.stream.machine == "session" and done.events:
+            self._care(commit.stream.id, done.events[-1].phases)
+
+    def _care(self, session_id: str, phases: tuple[str, ...]) -> None:
+        if CARED.isdisjoint(phases):
+            self._cared.discard(session_id)
+        else:
+            self._cared.add(session_id)
 
     def _know(self, physician_id: str, coverage_id: str) -> None:
         known = self._windows.setdefault(physician_id, [])

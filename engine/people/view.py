@@ -1,7 +1,7 @@
 """What policies see when they handle an event: states read just before, answered without waiting."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.kernel.clock import Clock
@@ -9,6 +9,14 @@ from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
 from engine.people.registry import Registry
 from engine.runtime.executor import Executor
+from engine.workflows.session.events import (
+    HandOffAccepted,
+    LineDegraded,
+    LineVerified,
+    PhysicianAssigned,
+    ReactionReported,
+)
+from engine.workflows.session.state import SessionState
 
 Destinations = Callable[[str], tuple[tuple[str, str], ...]]
 
@@ -22,15 +30,17 @@ class Seen:
         self,
         session_id: str,
         session: Any,
-        rings: tuple[str, ...],
+        rings: Mapping[str, dt.datetime | None],
         windows: dict[str, str],
         destinations: Destinations,
+        theirs: tuple[SessionState, ...] = (),
     ) -> None:
         self._session_id = session_id
         self._session = session
         self._rings = rings
         self._windows = windows
         self._destinations = destinations
+        self._theirs = theirs
 
     def session(self, session_id: str) -> Any:
         """Return the event's session."""
@@ -38,13 +48,17 @@ class Seen:
             raise LookupError("a policy looks only at the session of its event")
         return self._session
 
-    def rings_of(self, session_id: str) -> tuple[str, ...]:
-        """Return the session's rings that still ring."""
-        return self._rings
+    def rings_of(self, session_id: str, *, by: dt.datetime | None = None) -> tuple[str, ...]:
+        """Return the session's rings that still ring; with `by`, those that had started by then."""
+        return tuple(ring_id for ring_id, at in self._rings.items() if by is None or at is None or at <= by)
 
     def coverage_of(self, physician_id: str) -> str:
         """Return the physician's live window."""
         return self._windows.get(physician_id, "")
+
+    def sessions_of(self, physician_id: str) -> tuple[SessionState, ...]:
+        """Return the sessions that the event's physician is there for now."""
+        return self._theirs if physician_id else ()
 
     def destinations(self, site_id: str) -> tuple[tuple[str, str], ...]:
         """Return the site's write-backs."""
@@ -66,15 +80,16 @@ class Views:
         """Return what a policy may see for one event."""
         session_id = recorded.stream.id if recorded.stream.machine == "session" else recorded.correlation
         if not session_id:
-            return Seen("", None, (), {}, self._destinations)
+            return Seen("", None, {}, {}, self._destinations)
         session = await self._executor.state(Stream("session", session_id))
-        rings = []
+        rings: dict[str, dt.datetime | None] = {}
         for number in range(1, session.requests + 1):
             ring = await self._executor.state(Stream("ring", f"{session_id}-{number}"))
             if RINGING & set(ring.phases):
-                rings.append(ring.ring_id)
+                rings[ring.ring_id] = ring.started_at
         windows = await self._windows(recorded, session, self._clock.now())
-        return Seen(session_id, session, tuple(rings), windows, self._destinations)
+        theirs = tuple(await self._registry.sessions_of(_treating(recorded, session)))
+        return Seen(session_id, session, rings, windows, self._destinations, theirs)
 
     async def _windows(self, recorded: Recorded, session: Any, now: dt.datetime) -> dict[str, str]:
         event = recorded.event
@@ -91,3 +106,13 @@ class Views:
             if window is not None:
                 found[person_id] = window.coverage_id
         return found
+
+
+def _treating(recorded: Recorded, session: SessionState) -> str:
+    """Return the physician of an event after which their other sessions matter; empty for every other event."""
+    event = recorded.event
+    if isinstance(event, ReactionReported):
+        return event.alerted
+    if isinstance(event, LineVerified | LineDegraded):
+        return session.physician.person_id if session.physician is not None and session.open_reactions else ""
+    return event.evidence.person_id if isinstance(event, PhysicianAssigned | HandOffAccepted) else ""

@@ -13,6 +13,7 @@ from engine.policies.late_reaction_reopens import late_reaction_reopens
 from engine.policies.reaction_closes import reaction_closes
 from engine.policies.reaction_debits import reaction_debits
 from engine.policies.reaction_opens import reaction_opens
+from engine.policies.reaction_releases import reaction_releases
 from engine.policies.request_to_ring import request_to_ring
 from engine.policies.sealed_to_delivery import sealed_to_delivery
 
@@ -22,6 +23,7 @@ POLICIES = (
     cancel_to_withdraw,
     reaction_opens,
     reaction_debits,
+    reaction_releases,
     dose_uses_kit,
     reaction_closes,
     doses_reach_open_reactions,

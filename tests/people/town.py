@@ -46,8 +46,8 @@ class Town:
         self.registry = Registry(self.executor)
         enrichers = PeopleEnrichers(self.registry, Rules(load_rulebook()), self.clock)
         self.executor.enrichers.update(enrichers.all())
-        views = Views(self.executor, self.registry, self.clock, lambda _site: ())
-        self.policies = PolicyRunner(POLICIES, self.executor, views.of)
+        self._views = Views(self.executor, self.registry, self.clock, lambda _site: ())
+        self.policies = PolicyRunner(POLICIES, self.executor, self._views.of)
         self._count = 0
 
     async def do(self, machine: str, identifier: str, command: Command, by: Actor = TECH) -> Any:
@@ -59,6 +59,11 @@ class Town:
         )
         await self.policies.subscription.drain()
         return await self.executor.state(stream)
+
+    async def crash(self) -> None:
+        """Handle every event again, as policies do whose position was never saved."""
+        self.policies = PolicyRunner(POLICIES, self.executor, self._views.of)
+        await self.policies.subscription.drain()
 
     def wait(self, seconds: int) -> None:
         """Let time pass; no timer fires."""

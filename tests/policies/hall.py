@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.kernel.commands import Actor, Command, TimerFired
 from engine.kernel.errors import Rejected
-from engine.kernel.events import Recorded
+from engine.kernel.events import Event, Recorded
 from engine.people.view import RINGING, Seen
 from engine.policies import POLICIES
 from engine.workflows.coverage import commands as coverage
@@ -73,6 +73,14 @@ class Hall:
         self._run("coverage", coverage_id, TimerFired(name="lease", due_at=due_at), SYSTEM)
         self._follow()
 
+    def again(self, machine_name: str, identifier: str, kind: type[Event]) -> None:
+        """Handle a stream's first event of a kind again, as after a crash, though its outcomes were kept nowhere."""
+        play = self.play(machine_name, identifier)
+        old = next(recorded for recorded in play.log if isinstance(recorded.event, kind))
+        correlation = identifier if machine_name == "session" else getattr(play.state, "session_id", "")
+        self.waiting.append((correlation, replace(old, correlation=correlation)))
+        self._follow()
+
     def wait(self, seconds: float) -> None:
         """Let time pass second by second: every timer at its moment, what follows at once."""
         for _ in range(int(seconds)):
@@ -109,9 +117,8 @@ class Hall:
 
     def _view(self, session_id: str) -> Seen:
         state = self.state("session", session_id) if session_id else None
-        return Seen(
-            session_id, state, tuple(self.rings(session_id)), self._live(), lambda site: (("oru", "ris"),)
-        )
+        rings = {ring_id: self.state("ring", ring_id).started_at for ring_id in self.rings(session_id)}
+        return Seen(session_id, state, rings, self._live(), lambda site: (("oru", "ris"),))
 
     def _live(self) -> dict[str, str]:
         return {

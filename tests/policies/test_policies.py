@@ -8,12 +8,15 @@ from decimal import Decimal
 import pytest
 
 from engine.kernel.errors import Rejected
+from engine.kernel.events import Event
 from engine.policies import POLICIES
 from engine.reactions import commands as r
+from engine.reactions import events as reaction
 from engine.reactions.state import Disposition
 from engine.workflows.coverage import commands as cov
 from engine.workflows.ring import commands as ring
 from engine.workflows.session import commands as c
+from engine.workflows.session import events as e
 from engine.workflows.session import readiness
 from engine.workflows.session.state import CancelReason, KitItem
 from tests.policies.hall import Hall, beat, up_to, window
@@ -93,6 +96,20 @@ def test_a_reaction_takes_the_physician_from_every_other_room(hall: Hall) -> Non
         hall.do("ring", ring_id, ring.AnswerRing(), s.DOC)
     hall.do("ring", ring_id, ring.AnswerRing(), s.OTHER)
     assert hall.state("session", "ses-2").physician.person_id == "md-2"
+
+
+@pytest.mark.hazard("H-03")
+def test_a_line_that_comes_up_during_a_reaction_debits_the_physician(hall: Hall) -> None:
+    """The physician could not be heard at the alarm; once they are, they are in the reaction like anybody alarmed."""
+    up_to(hall, "cleared", "ses-1")
+    up_to(hall, "cleared", "ses-2")
+    hall.do("session", "ses-1", LOST, s.MEDIA)
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    assert hall.state("coverage", "cov-md-1").phases == ("engaged",)
+    hall.do("session", "ses-1", BACK, s.MEDIA)
+
+    assert hall.state("coverage", "cov-md-1").phases == ("in_reaction",)
+    assert not hall.state("session", "ses-2").physician_present
 
 
 @pytest.mark.hazard("H-03")
@@ -262,6 +279,60 @@ def test_what_is_reported_of_a_reaction_after_the_seal_reopens_the_record(hall: 
     assert "closing" in hall.state("session", "ses-1").phases
     assert hall.state("session", "ses-1").revision == 2
     assert "late" in hall.play("session", "ses-1").log[-1].flags
+
+
+@pytest.mark.hazard("H-36")
+def test_a_sealed_record_is_not_reopened_by_what_was_signed_with_it(hall: Hall) -> None:
+    """After a crash an old event of the reaction is handled again: it is in the record already, which stays sealed."""
+    up_to(hall, "monitoring")
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    hall.do("reaction", "ses-1-r1", r.RecordVitals(systolic_mmhg=90), s.TECH)
+    dispose(hall, "ses-1-r1")
+    beat(hall, s.DOC, seconds=1800)
+    for command, who in (
+        (c.CompleteMonitoring(), s.TECH),
+        (c.ConfirmRecord(seen_hash="h", record_hash="h"), s.TECH),
+        (c.AttestRecord(seen_hash="h", record_hash="h"), s.DOC),
+    ):
+        hall.do("session", "ses-1", command, who)
+    hall.now += dt.timedelta(seconds=1)
+    hall.again("reaction", "ses-1-r1", reaction.VitalsRecorded)
+
+    assert "sealed" in hall.state("session", "ses-1").phases
+    assert hall.state("session", "ses-1").revision == 1
+
+
+@pytest.mark.hazard("H-01")
+def test_an_old_assignment_handled_again_withdraws_no_newer_ring(hall: Hall) -> None:
+    """The physician left and somebody else is rung; after a crash the assignment comes again, and the ring goes on."""
+    up_to(hall, "cleared")
+    beat(hall, s.OTHER, seconds=15)
+    (ring_id,) = hall.rings()
+    hall.again("session", "ses-1", e.PhysicianAssigned)
+    assert hall.rings() == [ring_id]
+
+
+@pytest.mark.hazard("H-01", "H-33")
+@pytest.mark.parametrize("kind", [e.PhysicianAssigned, e.LineVerified])
+def test_what_came_before_a_lost_line_withdraws_no_ring_for_it(hall: Hall, kind: type[Event]) -> None:
+    """The physician is there but cannot be heard, and others are rung: nothing from before may stop that."""
+    up_to(hall, "monitoring")
+    hall.do("session", "ses-1", LOST, s.MEDIA)
+    beat(hall, s.DOC, s.OTHER, seconds=15)
+    (ring_id,) = hall.rings()
+    hall.again("session", "ses-1", kind)
+    assert hall.rings() == [ring_id]
+
+
+@pytest.mark.hazard("H-01")
+def test_an_old_deferral_handled_again_withdraws_no_newer_ring(hall: Hall) -> None:
+    """Contrast was put off and then asked for again: the first deferral does not silence the new request."""
+    up_to(hall, "cleared")
+    hall.do("session", "ses-1", c.DeferContrast(reason="iv lost"), s.DOC)
+    hall.do("session", "ses-1", c.RequestSupervision(), s.TECH)
+    (ring_id,) = hall.rings()
+    hall.again("session", "ses-1", e.ContrastDeferred)
+    assert hall.rings() == [ring_id]
 
 
 def test_a_window_that_lapsed_before_it_was_engaged_tells_the_session() -> None:

@@ -1,0 +1,37 @@
+"""A physician who treats a reaction leaves every other session, whether a window holds it or none."""
+
+from collections.abc import Iterator
+
+from engine.kernel.commands import Request
+from engine.kernel.events import Recorded
+from engine.policies.ask import ask
+from engine.policies.view import View
+from engine.workflows.session.commands import ReportPhysicianAway
+from engine.workflows.session.events import (
+    HandOffAccepted,
+    LineDegraded,
+    LineVerified,
+    PhysicianAssigned,
+    ReactionReported,
+)
+
+
+def reaction_releases(recorded: Recorded, view: View) -> Iterator[Request]:
+    """A physician who treats a reaction leaves every other session, whether a window holds it or none."""
+    event, here = recorded.event, recorded.stream.id
+    if isinstance(event, ReactionReported):
+        physician_id = event.alerted
+    elif isinstance(event, PhysicianAssigned | HandOffAccepted):
+        physician_id = event.evidence.person_id
+    elif isinstance(event, LineVerified | LineDegraded) and view.session(here).physician is not None:
+        physician_id = view.session(here).physician.person_id
+    else:
+        return
+    held = {session.session_id: session for session in view.sessions_of(physician_id)}
+    if here not in held:
+        return  # they have left since, handled late or again after a crash
+    treated = [name for name, session in held.items() if session.open_reactions]
+    leave = [name for name in held if name != here] if here in treated else [here] if treated else []
+    for session_id in leave:
+        away = ReportPhysicianAway(physician_id=physician_id, cause="in_reaction_elsewhere")
+        yield ask("reaction_releases", "session", session_id, away, session_id)

@@ -1,0 +1,115 @@
+"""A physician who was called in without a coverage window is as busy with a reaction as one whose window is debited."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from engine.kernel.errors import Rejected
+from engine.kernel.ids import Stream
+from engine.people.registry import Registry
+from engine.reactions.commands import DisposeReaction
+from engine.reactions.state import Disposition
+from engine.workflows.ring.commands import AnswerRing
+from engine.workflows.session import commands as c
+from engine.workflows.session.state import Screening
+from tests.people.town import DOC, TECH, Town, town
+from tests.workflows.session import stories as s
+
+
+@pytest.fixture
+async def called() -> AsyncIterator[Town]:
+    """Two sessions on the line with the same physician, who holds no window."""
+    async with town() as made:
+        for name in ("ses-1", "ses-2"):
+            await supervised(made, name)
+        yield made
+
+
+async def state(room: Town, machine: str, identifier: str) -> Any:
+    return await room.executor.state(Stream(machine, identifier))
+
+
+async def requested(room: Town, name: str) -> None:
+    """The technologist asks for a physician."""
+    for command in (
+        s.schedule(),
+        c.StartPreparation(),
+        c.RecordScreening(screening=Screening(asthma="no")),
+    ):
+        await room.do("session", name, command)
+    await room.do("session", name, c.RequestSupervision())
+
+
+async def supervised(room: Town, name: str) -> None:
+    """The physician answers and the line is proven."""
+    await requested(room, name)
+    await room.do("ring", f"{name}-1", AnswerRing(), DOC)
+    await room.do("session", name, c.ReportLineConnecting(), s.MEDIA)
+    await room.do("session", name, c.ReportLineVerified(evidence=s.FRAMES), s.MEDIA)
+
+
+@pytest.mark.hazard("H-03")
+async def test_a_reaction_takes_a_physician_without_a_window_from_every_other_session(called: Town) -> None:
+    """No window to debit: the other session is told all the same, its gap opens and somebody else is rung."""
+    await called.do("session", "ses-1", c.ReportReaction())
+    here, other = await state(called, "session", "ses-1"), await state(called, "session", "ses-2")
+
+    assert here.physician_present
+    assert not other.physician_present
+    assert other.open_gap.cause == "physician_away:in_reaction_elsewhere"
+    assert (await state(called, "ring", "ses-2-2")).cause == "physician_away"
+
+
+@pytest.mark.hazard("H-03")
+async def test_a_line_that_comes_up_during_a_reaction_takes_the_physician_from_elsewhere(
+    called: Town,
+) -> None:
+    """Out of reach at the alarm, so others are rung; from the moment they are heard they treat, and nothing else."""
+    await called.do("session", "ses-1", c.ReportLineLost(cause="network"), s.MEDIA)
+    await called.do("session", "ses-1", c.ReportReaction())
+    assert (await state(called, "session", "ses-2")).physician_present
+    await called.do("session", "ses-1", c.ReportLineVerified(evidence=s.FRAMES), s.MEDIA)
+    assert not (await state(called, "session", "ses-2")).physician_present
+    assert (await state(called, "session", "ses-1")).physician_present
+
+
+@pytest.mark.hazard("H-03")
+async def test_a_physician_without_a_window_answers_nothing_else_during_a_reaction(called: Town) -> None:
+    """Neither a ring nor a hand-off, nor is one rung for another session; after the reaction all of it."""
+    await called.do("session", "ses-1", c.ReportReaction())
+    with pytest.raises(Rejected, match="PHYSICIAN_IN_REACTION"):
+        await called.do("ring", "ses-2-2", AnswerRing(), DOC)
+    await requested(called, "ses-3")
+    with pytest.raises(Rejected, match="PHYSICIAN_IN_REACTION"):
+        await called.do("ring", "ses-3-1", AnswerRing(), DOC)
+
+    sent = DisposeReaction(disposition=Disposition.EMERGENCY_DEPARTMENT)
+    await called.do("reaction", "ses-1-r1", sent, DOC)
+    await called.do("ring", "ses-2-2", AnswerRing(), DOC)
+    assert (await state(called, "session", "ses-2")).physician_present
+
+
+async def test_an_alarm_handled_again_later_takes_nobody_away() -> None:
+    """After a crash every event may come again: the reaction is over, and its physician is somewhere else by now."""
+    async with town() as room:
+        await supervised(room, "ses-1")
+        await room.do("session", "ses-1", c.ReportReaction())
+        sent = DisposeReaction(disposition=Disposition.EMERGENCY_DEPARTMENT)
+        await room.do("reaction", "ses-1-r1", sent, DOC)
+        await supervised(room, "ses-2")
+        await room.crash()
+
+        assert (await state(room, "session", "ses-2")).physician_present
+        assert (await state(room, "session", "ses-1")).physician_present
+
+
+async def test_who_is_where_is_learned_again_after_a_restart(called: Town) -> None:
+    """A registry that saw nothing of it knows from the log who is there and who treats."""
+    await called.do("session", "ses-1", c.ReportReaction())
+    fresh = Registry(called.executor)
+    await fresh.open()
+    assert [one.session_id for one in await fresh.sessions_of(DOC.person_id)] == ["ses-1"]
+    assert await fresh.treats_elsewhere(DOC.person_id, "ses-2")
+    assert not await fresh.treats_elsewhere(DOC.person_id, "ses-1")
+    assert not await fresh.treats_elsewhere(TECH.person_id, "ses-2")
