@@ -12,6 +12,7 @@ from engine.kernel.errors import Missing
 from engine.kernel.ids import Stream
 from engine.reactions.pack import Pack
 from engine.reactions.state import ReactionState
+from engine.records.completeness import missing
 from engine.records.document import codec, folded, render
 from engine.records.papers.parts import Case, Place
 from engine.records.papers.render import Paper, paper
@@ -49,9 +50,11 @@ class RecordCopies:
         )
 
     async def missing(self, session_id: str) -> Sequence[MissingItem]:
-        """Return what a session's record lacks."""
+        """Return what a session's record lacks; once only signatures are owed, those too."""
+        state: SessionState = await self._executor.state(Stream("session", session_id))
         draft = await self._reader.draft(session_id)
-        return [MissingItem(field=item.path, reason=item.why, who=item.who) for item in draft.missing]
+        items = missing(draft.record, signatures=state.in_phase("closing", "signed"))
+        return [MissingItem(field=item.path, reason=item.why, who=item.who) for item in items]
 
     async def reaction_document(self, reaction_id: str, kind: str) -> Paper:
         """Return a document of a reaction as it is now, open or over. Raises Missing."""
