@@ -6,7 +6,7 @@ Rule: a checker reads stored events and acknowledged outcomes only; it never tru
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.kernel.effects import CancelTimer, SetTimer
 from engine.kernel.errors import Corrupt, Missing
@@ -20,6 +20,7 @@ from engine.reactions.pack import Pack
 from engine.records.completeness import missing_paths
 from engine.records.document import History, codec, folded, seal_hash
 from engine.records.reader import sealed_part
+from engine.services.ports import MissingItem
 from engine.workflows.coverage import events as coverage
 from engine.workflows.ring import events as ring
 from engine.workflows.session import events as session
@@ -40,7 +41,10 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A finished run: every stream's events, everything acknowledged, the machines to replay with, the last moment."""
+    """A finished run: every stream's events, everything acknowledged, the machines to replay with, the last moment.
+
+    `worklist` is what the engine's own worklist says at the end, by session.
+    """
 
     histories: Mapping[Stream, Sequence[Recorded]]
     acknowledged: Sequence[Acknowledged]
@@ -51,6 +55,7 @@ class Network:
     rows: Sequence[EventRow]
     pack: Pack
     outages: Sequence[tuple[dt.datetime, dt.datetime]] = ()
+    worklist: Mapping[str, Sequence[MissingItem]] = field(default_factory=dict)
 
     @property
     def fired(self) -> frozenset[str]:
@@ -190,6 +195,45 @@ def nobody_injects_under_a_physician_elsewhere(network: Network) -> list[str]:
     return wrong
 
 
+def nobody_treats_and_supervises(network: Network) -> list[str]:
+    """4: whoever is on the line to a reaction is there for no other session, window or not: from sessions alone."""
+    wrong = []
+    machine = network.machines["session"]
+    states = {stream: machine.initial(stream.id) for stream, _ in network.of("session")}
+    there: dict[str, dict[str, bool]] = defaultdict(dict)
+    since: dict[str, dt.datetime] = {}
+
+    def clash_over(person: str, at: dt.datetime) -> None:
+        begun = since.pop(person, at)
+        if network.excused_s(begun, at) > network.lateness_s:
+            wrong.append(f"{person}: treated one patient and was there for another since {begun.isoformat()}")
+
+    for recorded in sorted((r for _, h in network.of("session") for r in h), key=lambda r: r.position):
+        session_id = recorded.stream.id
+        state = states[recorded.stream] = machine.apply(states[recorded.stream], recorded)
+        person = state.physician.person_id if state.physician is not None and state.physician_present else ""
+        for one, sessions in there.items():
+            if sessions.pop(session_id, None) is not None and one != person and not _clashes(sessions):
+                clash_over(one, recorded.at)
+        if person and (state.open_reactions or state.in_phase(*OWED)):
+            there[person][session_id] = bool(state.open_reactions) and state.in_phase("verified", "degraded")
+        if not person:
+            continue
+        if not _clashes(there[person]):
+            clash_over(person, recorded.at)
+            continue
+        since.setdefault(person, recorded.at)
+        if isinstance(recorded.event, session.InjectionStarted) and not state.open_reactions:
+            wrong.append(f"{recorded.id}: injected while the physician treats another patient")
+    for person in tuple(since):
+        clash_over(person, network.ended_at)
+    return wrong
+
+
+def _clashes(sessions: Mapping[str, bool]) -> bool:
+    return len(sessions) > 1 and any(sessions.values())
+
+
 def every_alarm_reaches_somebody(network: Network) -> list[str]:
     """5: a reaction names a physician on a live line, or a ring was started for it, and its stream opened."""
     wrong = []
@@ -209,16 +253,17 @@ def every_alarm_reaches_somebody(network: Network) -> list[str]:
 
 
 def _left_alone(network: Network, stream: Stream, history: Sequence[Recorded]) -> str:
-    """Return what is wrong when a run ends with a patient reacting, no physician there and no ring ringing."""
+    """Return what is wrong when a run ends with nobody there who must be, and no ring ringing for them."""
     state = network.machines["session"].fold(stream.id, history)
-    if not state.open_reactions or state.physician_present:
+    if state.physician_present or not (state.open_reactions or state.in_phase("requested", *OWED)):
         return ""
     rings = [
         network.histories.get(Stream("ring", f"{stream.id}-{n}"), ()) for n in range(1, state.requests + 1)
     ]
     if any(one and {"answered", "withdrawn"}.isdisjoint(one[-1].phases) for one in rings):
         return ""
-    return f"{stream}: a reaction is open, no physician is there and nothing rings"
+    waits = "a reaction is open" if state.open_reactions else "a physician is owed"
+    return f"{stream}: {waits}, none is there and nothing rings"
 
 
 def orders_keep_their_limits(network: Network) -> list[str]:
@@ -312,6 +357,42 @@ def sealed_records_are_complete(network: Network) -> list[str]:
     return wrong
 
 
+def every_session_ends_or_is_on_the_worklist(network: Network) -> list[str]:
+    """8: what is neither sealed nor called off is on the worklist, each item with its reason and who must act."""
+    wrong = []
+    for stream, history in network.of("session"):
+        state = network.machines["session"].fold(stream.id, history)
+        items = network.worklist.get(stream.id, ())
+        off = state.in_phase("cancelled", "declined") and not state.open_reactions and not state.contrast
+        if not items and not off and not state.in_phase("sealed"):
+            wrong.append(f"{stream}: {', '.join(history[-1].phases)} at the end and on no worklist")
+        if any(not (item.field and item.reason and item.who) for item in items):
+            wrong.append(f"{stream}: on the worklist without what is missing or who must act")
+    return wrong
+
+
+def no_record_reopens_by_itself(network: Network) -> list[str]:
+    """8: a signed record is opened again by a fact that is newer than its signature, and by nothing else."""
+    wrong = []
+    for _, history in network.of("session"):
+        reactions = [r.event.reaction_id for r in history if isinstance(r.event, session.ReactionReported)]
+        told = [r.position for name in reactions for r in network.histories.get(Stream("reaction", name), ())]
+        signed_at = 0
+        for number, recorded in enumerate(history):
+            if isinstance(recorded.event, session.RecordAttested):
+                signed_at = recorded.position
+            if not isinstance(recorded.event, session.AddendumOpened):
+                continue
+            fact = history[number + 1] if number + 1 < len(history) else None
+            if fact is None or fact.at != recorded.at or isinstance(fact.event, session.AddendumOpened):
+                wrong.append(f"{recorded.id}: opened again without a fact")
+            elif isinstance(fact.event, session.LateEntryReported) and not any(
+                signed_at < position < recorded.position for position in told
+            ):
+                wrong.append(f"{recorded.id}: opened again by what was signed already")
+    return wrong
+
+
 def replay_is_whole(network: Network) -> list[str]:
     """9 and 12: versions count from 1 without gap, and replaying twice gives the same state."""
     wrong = []
@@ -367,12 +448,15 @@ CHECKERS: tuple[Callable[[Network], list[str]], ...] = (
     every_timer_fires_on_time,
     a_reaction_holds_one_room,
     nobody_injects_under_a_physician_elsewhere,
+    nobody_treats_and_supervises,
     commitments_do_not_clash,
     every_alarm_reaches_somebody,
     orders_keep_their_limits,
     gaps_are_whole,
     only_signed_records_are_sealed,
     sealed_records_are_complete,
+    every_session_ends_or_is_on_the_worklist,
+    no_record_reopens_by_itself,
     replay_is_whole,
     somebody_is_always_responsible,
 )

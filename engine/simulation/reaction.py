@@ -10,6 +10,7 @@ from engine.kernel.commands import Actor, Command
 from engine.kernel.ids import Stream
 from engine.reactions import commands as c
 from engine.reactions.state import Disposition, OfferedDose, ReactionState, Severity, StepState
+from engine.workflows.session.commands import ReportPhysicianAway
 from engine.workflows.session.state import SessionState
 
 if TYPE_CHECKING:
@@ -49,11 +50,20 @@ class Treatment:
             await self._say(stream, _vitals(rng))
         elif doctor is None:
             return False
+        elif (left := self._licence_over(s, doctor)) is not None:
+            await self._room.say(left)
         elif r.severity is None:
             await self._grade(stream, r, doctor)
         else:
             await self._protocol(stream, r, doctor)
         return True
+
+    def _licence_over(self, s: SessionState, doctor: Actor) -> Command | None:
+        """Return what the technologist says when the physician may no longer direct: another one must come."""
+        until = s.physician.valid_until if s.physician is not None else None
+        if until is None or self._world.now < until:
+            return None
+        return ReportPhysicianAway(physician_id=doctor.person_id, cause="licence_over")
 
     async def _grade(self, stream: Stream, r: ReactionState, doctor: Actor) -> None:
         rng = self._room.rng

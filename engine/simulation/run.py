@@ -9,7 +9,7 @@ import hashlib
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -19,9 +19,12 @@ from engine.kernel.commands import Actor
 from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
 from engine.reactions import events as reaction
+from engine.records.reader import RecordReader
+from engine.services.copies import RecordCopies
+from engine.services.ports import MissingItem
 from engine.simulation.checkers import CHECKERS, Network
 from engine.simulation.clinic import clinic
-from engine.simulation.life import Ground, ground
+from engine.simulation.life import Ground, Life, ground
 from engine.simulation.room import Room
 from engine.simulation.store import LifeStore
 from engine.simulation.supervisors import Rings, Window
@@ -241,7 +244,20 @@ async def network_of(world: World) -> Network:
         outages=tuple(world.told.outages),
         rows=world.disk.rows(),
         pack=world.base.pack,
+        worklist=await _worklist(store, life, histories),
     )
+
+
+async def _worklist(
+    store: LifeStore, life: Life, histories: Mapping[Stream, Sequence[Recorded]]
+) -> dict[str, Sequence[MissingItem]]:
+    """Return what the engine's worklist says of every session that is not sealed."""
+    copies = RecordCopies(RecordReader(store), life.executor, {})
+    return {
+        stream.id: await copies.missing(stream.id)
+        for stream, history in histories.items()
+        if stream.machine == "session" and "sealed" not in history[-1].phases
+    }
 
 
 def _measure(network: Network, report: Report) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from engine.kernel.events import Event, Recorded
 from engine.kernel.ids import Stream
 from engine.reactions import events as reaction
+from engine.services.ports import MissingItem
 from engine.simulation import checkers
 from engine.simulation.checkers import CHECKERS, Acknowledged, Network
 from engine.simulation.life import ground
@@ -224,3 +226,94 @@ def test_a_hole_in_the_log_is_found(network: Network) -> None:
 def test_a_hand_off_nobody_offered_is_found(network: Network) -> None:
     """10: the new owner was never offered the session."""
     assert checkers.somebody_is_always_responsible(forged(network, session.HandOffOffered, drop, every=True))
+
+
+def until(network: Network, kind: type[Event], *, but: str = "") -> tuple[Stream, list[Recorded]]:
+    """Return the first session but one that holds an event of a kind (an alarm: one that was heard), cut off there."""
+    return next(
+        (stream, list(history[: n + 1]))
+        for stream, history in network.histories.items()
+        if stream.machine == "session" and stream.id != but
+        for n, recorded in enumerate(history)
+        if isinstance(recorded.event, kind) and getattr(recorded.event, "alerted", "heard")
+    )
+
+
+def follows(history: list[Recorded], *events: Event) -> list[Recorded]:
+    """Return a history with events of the same moment after it."""
+    last = history[-1]
+    added = [
+        replace(last, version=last.version + n, position=last.position + n, event=one)
+        for n, one in enumerate(events, start=1)
+    ]
+    return [*history, *added]
+
+
+def test_a_patient_whom_nobody_comes_to_is_found(network: Network) -> None:
+    """5: a reaction whose physician left, and a request, each with every ring silent; one that rings is enough."""
+    stream, history = until(network, session.ReactionReported)
+    alarm = history[-1].event
+    assert isinstance(alarm, session.ReactionReported)
+    left = session.PhysicianLeft(physician_id=alarm.alerted, cause="forged")
+    reaction_id = Stream("reaction", alarm.reaction_id)
+    alone = {stream: follows(history, left), reaction_id: network.histories[reaction_id]}
+    found = checkers.every_alarm_reaches_somebody(replace(network, histories=alone))
+    assert any("a reaction is open, none is there and nothing rings" in wrong for wrong in found)
+
+    asked, request = until(network, session.SupervisionRequested)
+    ring_id = Stream("ring", f"{asked.id}-1")
+    rings = list(network.histories[ring_id])
+    silent = {asked: request, ring_id: [*rings[:-1], replace(rings[-1], phases=("withdrawn",))]}
+    found = checkers.every_alarm_reaches_somebody(replace(network, histories=silent))
+    assert any("a physician is owed, none is there and nothing rings" in wrong for wrong in found)
+    ringing = {asked: request, ring_id: rings[:1]}
+    assert not checkers.every_alarm_reaches_somebody(replace(network, histories=ringing))
+
+
+def test_a_physician_with_a_patient_who_reacts_and_another_one_is_found(network: Network) -> None:
+    """4: no window says so, but two sessions believe that the same physician is there, one of them in a reaction."""
+    here, history = until(network, session.ReactionReported)
+    assigned = next(
+        r.event
+        for r in reversed(history)
+        if isinstance(r.event, session.PhysicianAssigned | session.HandOffAccepted)
+    )
+    other, request = until(network, session.PhysicianAssigned, but=here.id)
+    request[-1] = replace(request[-1], event=replace(request[-1].event, evidence=assigned.evidence))
+    both = replace(network, histories={here: history, other: request}, outages=())
+    assert any(
+        "was there for another since" in wrong for wrong in checkers.nobody_treats_and_supervises(both)
+    )
+    start = session.InjectionStarted(ready_token="0" * 32)
+    late = [replace(r, position=r.position + 10**6) for r in follows(request, start)]
+    injected = replace(network, histories={here: history, other: late})
+    found = checkers.nobody_treats_and_supervises(injected)
+    assert any("injected while the physician treats another patient" in wrong for wrong in found)
+
+
+def test_a_session_that_nobody_finishes_is_found(network: Network) -> None:
+    """8: neither sealed nor called off and on no worklist; on the worklist with nobody who must act."""
+    stream, history = until(network, session.MonitoringCompleted)
+    unfinished = replace(network, histories={stream: history})
+    found = checkers.every_session_ends_or_is_on_the_worklist(unfinished)
+    assert any("at the end and on no worklist" in wrong for wrong in found)
+
+    listed = {stream.id: [MissingItem(field="signatures.physician", reason="not signed", who="physician")]}
+    assert not checkers.every_session_ends_or_is_on_the_worklist(replace(unfinished, worklist=listed))
+    nobody = {stream.id: [MissingItem(field="signatures.physician", reason="not signed", who="")]}
+    assert checkers.every_session_ends_or_is_on_the_worklist(replace(unfinished, worklist=nobody))
+
+
+def test_a_record_that_opens_by_itself_is_found(network: Network) -> None:
+    """8: opened again by nothing, and by a reaction that was signed with the rest."""
+    stream, history = until(network, session.RecordSealed)
+    opened = session.AddendumOpened(revision=2, source="ReportLateEntry")
+    alone = replace(network, histories={stream: follows(history, opened)})
+    assert "without a fact" in checkers.no_record_reopens_by_itself(alone)[0]
+
+    entry = session.LateEntryReported(source="reaction:VitalsRecorded")
+    old = replace(network, histories={stream: follows(history, opened, entry)})
+    assert "what was signed already" in checkers.no_record_reopens_by_itself(old)[0]
+    weight = session.WeightRecorded(weight_kg=Decimal(70), method="stated")
+    told = replace(network, histories={stream: follows(history, opened, weight)})
+    assert not checkers.no_record_reopens_by_itself(told)
