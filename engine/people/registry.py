@@ -4,7 +4,7 @@ Rule: nothing is decided here; a lookup that finds nothing says so.
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from engine.kernel.errors import Invalid
 from engine.kernel.ids import Stream
@@ -27,7 +27,7 @@ class Registry:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._windows: dict[str, list[str]] = {}
-        self._cared: set[str] = set()
+        self._cared: dict[str, bool] = {}  # sessions where somebody must be there, and whether for a reaction
         executor.listeners.append(self._noticed)
 
     async def open(self) -> None:
@@ -80,21 +80,22 @@ class Registry:
 
     async def sessions_of(self, physician_id: str) -> list[SessionState]:
         """Return the sessions that a physician is there for now, where somebody must be there."""
-        found = []
-        for session_id in sorted(self._cared) if physician_id else ():
-            session: SessionState = await self._executor.state(Stream("session", session_id))
-            if (
-                session.physician_present
-                and session.physician
-                and session.physician.person_id == physician_id
-            ):
-                found.append(session)
-        return found
+        return await self._with(physician_id, sorted(self._cared))
 
     async def treats_elsewhere(self, physician_id: str, session_id: str) -> bool:
         """Return whether a physician is there for a reaction of another session than this one."""
-        theirs = await self.sessions_of(physician_id)
-        return any(other.open_reactions for other in theirs if other.session_id != session_id)
+        reacting = sorted(name for name, open_ in self._cared.items() if open_ and name != session_id)
+        return bool(await self._with(physician_id, reacting))
+
+    async def _with(self, physician_id: str, session_ids: Iterable[str]) -> list[SessionState]:
+        """Return those of some sessions where a physician is there."""
+        found = []
+        for session_id in session_ids if physician_id else ():
+            session: SessionState = await self._executor.state(Stream("session", session_id))
+            who = session.physician.person_id if session.physician and session.physician_present else ""
+            if who == physician_id:
+                found.append(session)
+        return found
 
     async def physician_connected(self, session_id: str) -> bool:
         """Return whether a session's physician is there and can be heard now, by the line or by phone."""
@@ -127,9 +128,9 @@ class Registry:
 
     def _care(self, session_id: str, phases: tuple[str, ...]) -> None:
         if CARED.isdisjoint(phases):
-            self._cared.discard(session_id)
+            self._cared.pop(session_id, None)
         else:
-            self._cared.add(session_id)
+            self._cared[session_id] = "active" in phases
 
     def _know(self, physician_id: str, coverage_id: str) -> None:
         known = self._windows.setdefault(physician_id, [])
