@@ -7,7 +7,12 @@ import argparse
 import subprocess
 import sys
 
-PARTS = ("benchmarks.over_grpc", "benchmarks.store_commit", "benchmarks.protocols")
+PARTS = (
+    "benchmarks.over_grpc",
+    "benchmarks.store_commit",
+    "benchmarks.protocols",
+    "benchmarks.alarm",
+)
 
 
 def main() -> int:

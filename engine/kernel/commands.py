@@ -13,12 +13,14 @@ class Command:
     """Base of every command. The class name is the verb, the RPC's name and (in snake case) the chart's event.
 
     `fact` marks a report of what happened, accepted in every phase; `creates` marks a verb that may address a
-    stream without events; `internal` marks a verb that no caller outside the engine may send.
+    stream without events; `internal` marks a verb that no caller outside the engine may send; `emergency` one that
+    waits behind nobody else's commit.
     """
 
     fact: ClassVar[bool] = False
     creates: ClassVar[bool] = False
     internal: ClassVar[bool] = False
+    emergency: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,6 +192,7 @@ class Executor:
             result = await self._pump.commit(
                 draft.commit,
                 lambda done: outcomes.append(self._told(request, draft, done)),  # noqa: B023
+                urgent=request.command.emergency,
             )
             if isinstance(result, Committed):
                 return outcomes[0]

@@ -29,17 +29,25 @@ class CommitPump:
         self._limits = limits
         self._waiting: deque[Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._hurry = False
         self.batches = 0
 
-    async def commit(self, commit: Commit, on_durable: OnDurable) -> Committed | Lost:
+    async def commit(
+        self, commit: Commit, on_durable: OnDurable, *, urgent: bool = False
+    ) -> Committed | Lost:
         """Make one commit durable; `on_durable` runs in log order, before any caller of the batch is answered.
 
-        Raises Overloaded when the queue is full, Unavailable when the store fails.
+        An urgent one goes to the head of the queue, which then waits for nobody else. Raises Overloaded when the queue
+        is full, Unavailable when the store fails.
         """
-        if len(self._waiting) >= self._limits.commit_queue:
+        if len(self._waiting) >= self._limits.commit_queue and not urgent:
             raise Overloaded("commit_queue")
         answer: asyncio.Future[Committed | Lost] = asyncio.get_running_loop().create_future()
-        self._waiting.append((commit, on_durable, answer))
+        if urgent:
+            self._waiting.appendleft((commit, on_durable, answer))
+            self._hurry = True
+        else:
+            self._waiting.append((commit, on_durable, answer))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return await answer
@@ -47,6 +55,7 @@ class CommitPump:
     async def _run(self) -> None:
         while self._waiting:
             await self._gather()
+            self._hurry = False
             size = min(len(self._waiting), self._limits.commit_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
             try:
@@ -65,7 +74,8 @@ class CommitPump:
     async def _gather(self) -> None:
         """Give way until the event loop went round `commit_patience` times without a new commit in the queue."""
         queued = still = 0
-        while still < self._limits.commit_patience and len(self._waiting) < self._limits.commit_batch:
+        full = self._limits.commit_batch
+        while still < self._limits.commit_patience and len(self._waiting) < full and not self._hurry:
             still = still + 1 if queued == len(self._waiting) else 0
             queued = len(self._waiting)
             await asyncio.sleep(0)

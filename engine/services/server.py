@@ -48,7 +48,10 @@ class GrpcServer:
         rpcs = self._pipeline.servicers.rpcs.values()
         names = sorted({f"{PACKAGE}.{rpc.service}" for rpc in rpcs})
         for name in names:
-            self._server.add_generic_rpc_handlers((_handlers(self._pipeline, name),))
+            handlers = _handlers(self._pipeline, name)
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+            # A registered method is accepted by a loop of its own: a press of REACTION does not queue behind a burst.
+            self._server.add_registered_method_handlers(name, handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         shown = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, self._server)
@@ -82,13 +85,12 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials([pair])
 
 
-def _handlers(pipeline: Pipeline, service: str) -> grpc.GenericRpcHandler:
-    methods = {
+def _handlers(pipeline: Pipeline, service: str) -> "dict[str, grpc.RpcMethodHandler[Any, Any]]":
+    return {
         rpc.method: _unary(pipeline, rpc) if not rpc.streams else _stream(pipeline, rpc)
         for rpc in pipeline.servicers.rpcs.values()
         if f"{PACKAGE}.{rpc.service}" == service
     }
-    return grpc.method_handlers_generic_handler(service, methods)
 
 
 def _unary(pipeline: Pipeline, rpc: Rpc) -> "grpc.RpcMethodHandler[Any, Any]":

@@ -127,3 +127,33 @@ async def test_a_fault_of_the_store_is_unavailable() -> None:
 
     with pytest.raises(Unavailable, match=r"^the store failed: KeyError$"):
         await CommitPump(Broken(), Limits()).commit(commit_of(stream(), 0, 1), ignore)
+
+
+async def test_an_emergency_goes_ahead_of_the_queue_even_when_it_is_full() -> None:
+    """Behind one in flight and a full queue: the emergency is in the very next batch, and the others lose nothing."""
+    store = FaultyStore()
+    pump = CommitPump(store, Limits(commit_queue=3, commit_batch=2))
+    tasks = await queued(pump, store, 3)
+    alarm = asyncio.create_task(pump.commit(commit_of(stream("alarm"), 0, 1), ignore, urgent=True))
+    await asyncio.wait([alarm], timeout=0)
+    store.commits.set()
+    done = await asyncio.gather(alarm, *tasks)
+
+    assert isinstance(done[0], Committed) and done[0].position == 2
+    assert store.batches == [1, 2, 2]
+
+
+async def test_an_emergency_waits_for_nobody_on_the_way() -> None:
+    """While commits keep arriving the pump would gather them; an emergency is committed with what is there."""
+    store = FaultyStore()
+    store.commits.set()
+    pump = CommitPump(store, Limits(commit_patience=10_000))
+    patient = asyncio.create_task(pump.commit(commit_of(stream("k1"), 0, 1), ignore))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not patient.done()
+    alarm = await pump.commit(commit_of(stream("alarm"), 0, 1), ignore, urgent=True)
+
+    assert isinstance(alarm, Committed) and alarm.position == 1
+    assert isinstance(await patient, Committed)
+    assert store.batches == [2]

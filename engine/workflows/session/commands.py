@@ -287,6 +287,7 @@ class ReportReaction(Command):
     """REACTION: one press, in every phase. Identification comes after."""
 
     fact: ClassVar[bool] = True
+    emergency: ClassVar[bool] = True
     onset_at: dt.datetime | None = None
 
 
