@@ -275,7 +275,7 @@ class Room:
     async def _toward_ready(self, s: SessionState) -> None:
         needed = s.verdict is not None and s.verdict.result == "needs_attestation"
         signed = {attestation.person_id for attestation in s.attestations}
-        if not s.kit or not s.kit.oxygen_and_aed_checked:
+        if not s.kit or s.kit.used or not s.kit.oxygen_and_aed_checked:
             kit = c.RecordKitChecked(
                 kit_id="kit-2",
                 expires_on=dt.date(2099, 6, 30),
