@@ -34,9 +34,15 @@ class Advice(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnPrecaution(Row):
-    """A sentence of the written instructions that a patient takes home."""
+    """A sentence of the written instructions that a patient takes home.
+
+    `sign` rows are signs to come back for at once, to be listed. `when` says for whom the sentence is: everybody, after
+    an allergic-like or a severe reaction, or after a drug that makes drowsy.
+    """
 
     document: Literal["reaction", "extravasation", "metformin"]
+    when: Literal["always", "allergic", "severe", "sedated"] = "always"
+    sign: bool = False
     text: str
 
 

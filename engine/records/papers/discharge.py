@@ -52,23 +52,33 @@ def discharge_summary(facts: Facts) -> DischargeSummary:
         doses=facts.doses(),
         exact_agent=", ".join(agents) or UNKNOWN,
         went=facts.outcome().disposition,
-        return_signs=advice.LIMB_RETURN_SIGNS if extravasation else advice.RETURN_SIGNS,
-        advice=tuple(_advice(facts, course)),
+        return_signs=advice.take_home(
+            facts.case.pack,
+            "extravasation" if extravasation else "reaction",
+            _whens(facts, course),
+            signs=True,
+        ),
+        advice=_advice(facts, course),
         people=facts.people(),
         contact_number=UNKNOWN,
     )
 
 
-def _advice(facts: Facts, course: Course) -> list[Advice]:
+def _whens(facts: Facts, course: Course) -> tuple[str, ...]:
+    """Return which of the pack's conditions hold for this patient."""
+    allergic = course.kind not in ("physiologic", "extravasation")
+    severe = allergic and facts.entry("worst_severity") == "severe"
+    sedated = any(dose.drug in _DROWSY for dose in facts.doses())
+    held = {"always": True, "allergic": allergic, "severe": severe, "sedated": sedated}
+    return tuple(when for when, holds in held.items() if holds)
+
+
+def _advice(facts: Facts, course: Course) -> tuple[Advice, ...]:
     """Return the sentences that fit this reaction."""
-    said: list[Advice] = []
-    if course.kind == "extravasation":
-        said.extend(advice.LIMB)
-    elif course.kind != "physiologic":
-        said.extend((advice.COMES_BACK, advice.EXACT_AGENT))
-        if facts.entry("worst_severity") == "severe":
-            said.append(advice.ALLERGIST)
-    if any(dose.drug in _DROWSY for dose in facts.doses()):
-        said.append(advice.DROWSY)
-    said.extend(advice.metformin(facts.of("screening.answers") or {}, facts.text("contrast.contrast_class")))
-    return said
+    pack, whens = facts.case.pack, _whens(facts, course)
+    document = "extravasation" if course.kind == "extravasation" else "reaction"
+    said = advice.take_home(pack, document, whens, signs=False)
+    if document == "extravasation" and "sedated" in whens:
+        said += advice.take_home(pack, "reaction", ("sedated",), signs=False)
+    screening = facts.of("screening.answers") or {}
+    return said + advice.metformin(pack, screening, facts.text("contrast.contrast_class"))
