@@ -34,13 +34,27 @@ def protocol() -> None:
 
 
 @protocol.command("list")
+@click.option(
+    "--data-dir",
+    default=Path("attend-data"),
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="whose signatures are shown",
+)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def protocol_list(as_json: bool) -> None:
-    """List the packs with version, hash and presentations.
+def protocol_list(data_dir: Path, as_json: bool) -> None:
+    """List the packs with version, hash, who signed and presentations.
 
     Example: attend protocol list --json
     """
     from engine.bootstrap import load_packs
+    from engine.protocol_files import ProtocolFiles
+
+    kept = ProtocolFiles(data_dir)
+
+    def signed_by(content: str) -> str | None:
+        found = kept.approval(content)
+        return f"{found.signer_id} for {found.organization_id}" if found else None
 
     packs = [
         {
@@ -48,6 +62,7 @@ def protocol_list(as_json: bool) -> None:
             "version": pack.version,
             "pack_hash": pack.hash,
             "title": pack.title,
+            "signed_by": signed_by(pack.hash),
             "presentations": list(pack.presentations),
         }
         for pack in load_packs().values()
@@ -56,7 +71,8 @@ def protocol_list(as_json: bool) -> None:
         click.echo(json.dumps(packs, indent=2))
         return
     for pack in packs:
-        click.echo(f"{pack['pack']} {pack['version']} {pack['pack_hash'][:12]} (unsigned) {pack['title']}")
+        signed = f"signed by {pack['signed_by']}" if pack["signed_by"] else "unsigned"
+        click.echo(f"{pack['pack']} {pack['version']} {pack['pack_hash'][:12]} ({signed}) {pack['title']}")
         click.echo(f"    {', '.join(pack['presentations'])}")
 
 

@@ -90,6 +90,8 @@ def test_live_use_needs_the_signature_and_a_demonstration_does_not(tmp_path: Pat
     public = Ed25519PrivateKey.from_private_bytes(key.read_bytes()).public_key().public_bytes_raw().hex()
     live = Settings(data_dir=tmp_path, organization_id="org-1", protocol_signers={"director-1": public})
     assert protocols(live).signed_by == "director-1"
+    listed = CliRunner().invoke(cli, ["protocol", "list", "--data-dir", str(tmp_path)]).output
+    assert "(signed by director-1 for org-1)" in listed and "(unsigned)" in listed
     assert key.stat().st_mode & 0o077 == 0
 
 
