@@ -56,7 +56,7 @@ def protocol_list(data_dir: Path, as_json: bool) -> None:
         found = kept.approval(content)
         return f"{found.signer_id} for {found.organization_id}" if found else None
 
-    packs = [
+    packs: list[dict[str, Any]] = [
         {
             "pack": pack.pack_id,
             "version": pack.version,
