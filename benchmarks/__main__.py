@@ -11,6 +11,7 @@ PARTS = (
     "benchmarks.over_grpc",
     "benchmarks.store_commit",
     "benchmarks.protocols",
+    "benchmarks.emergency",
     "benchmarks.alarm",
 )
 

@@ -43,6 +43,7 @@ from engine.runtime.watchers import Watchers
 from engine.services.copies import RecordCopies
 from engine.services.demo_time import DemoTime
 from engine.services.doors import Tls, check_doors, server_context
+from engine.services.emergency import EmergencyPacks
 from engine.services.interceptors import Pipeline
 from engine.services.lines import Lines
 from engine.services.ports import Ports
@@ -255,6 +256,7 @@ class _Core:
     executor: Executor
     registry: Registry
     copies: RecordCopies
+    emergency: EmergencyPacks
     timers: Timers
     watchers: Watchers
 
@@ -286,6 +288,9 @@ def _core(settings: Settings) -> _Core:
         executor=executor,
         registry=registry,
         copies=RecordCopies(reader, executor, {**reactions.earlier, reactions.pack.hash: reactions.pack}),
+        emergency=EmergencyPacks(
+            executor, clock, keys.seal, reactions, site_overlays(settings), life_s=settings.emergency_pack_s
+        ),
         timers=Timers(executor),
         watchers=Watchers(executor),
     )
@@ -302,6 +307,7 @@ def _pipeline(core: _Core, lines: Lines) -> Pipeline:
         clock=core.clock,
         ids=ids,
         records=core.copies,
+        emergency=core.emergency,
         lines=lines,
         demo_clock=demo,
         advance=jump,

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     pack: str = "acr-2026"
     protocol_signers: dict[str, str] = Field(default_factory=dict)
     decision_support: bool = True
+    emergency_pack_s: int = Field(24 * 3600, ge=3600, le=7 * 24 * 3600)
     ready_s: int = Field(120, ge=10, le=900)
     observation_s: int = Field(30 * 60, ge=60, le=24 * 3600)
     line_lost_ring_s: int = Field(15, ge=1, le=300)

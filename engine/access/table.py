@@ -68,6 +68,7 @@ _SERVICES: Mapping[str, Mapping[str, frozenset[str]]] = {
         "GetSession": READERS,
         "ListSessions": READERS,
         "GetReadiness": READERS,
+        "GetEmergencyPack": CLINICAL,
     },
     "ReactionService": {
         "RecordSigns": CLINICAL,

@@ -5,12 +5,12 @@ are written once and named by key. A console that lost the network guides by thi
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby, product
 from typing import Any
 
-from engine.reactions.dose import Dose, Resolution, WeightNeeded
+from engine.reactions.dose import Dose, WeightNeeded
 from engine.reactions.guards import total_mg
 from engine.reactions.overlay import SiteOverlay
 from engine.reactions.pack import Pack, Threshold, Value
@@ -88,6 +88,7 @@ def emergency_pack(pack: Pack, patient: Patient, place: Place, overlay: SiteOver
         "totals_mg": _totals(pack, patient.given),
         "protocols": protocols,
         "runs": shelf.runs,
+        "dose_columns": ["row_id", "instead_of", "condition"],
         "steps": shelf.steps,
         "doses": shelf.doses,
         **tables,
@@ -175,7 +176,7 @@ def _path(pack: Pack, patient: Patient, presentation: str, severity: Severity, s
     row = next((one for one in pack.protocols if one.id == found.row_id), None)
     for option in (option for step in found.steps for option in step.options):
         if option.row_id not in shelf.doses:
-            shelf.doses[option.row_id] = shelf.sourced(_dose(pack, option.dose))
+            shelf.doses[option.row_id] = shelf.sourced(_dose(pack, option))
     return [
         found.row_id,
         found.text,
@@ -192,28 +193,22 @@ def _step(step: ProtocolStep) -> dict[str, Any]:
     plain = {name: value for name, value in _slim(step).items() if name not in left}
     if step.call_level == "none":
         del plain["call_level"]
-    return plain | _kept({"doses": [_option(option) for option in step.options]})
-
-
-def _option(option: DoseOption) -> dict[str, Any]:
-    warning = option.problem.sentence if option.problem is not None else ""
-    return _kept(
-        {
-            "row_id": option.row_id,
-            "instead_of": option.instead_of,
-            "condition": option.condition,
-            "warning": warning,
-        }
+    return plain | _kept(
+        {"doses": [[option.row_id, option.instead_of, option.condition] for option in step.options]}
     )
 
 
-def _dose(pack: Pack, dose: Resolution) -> dict[str, Any]:
-    """Return a dose as it is shown, or what it waits for: "weight" or "physician"."""
-    row = pack.drug(dose.row_id)
-    shown = _slim(dose) | _kept(
-        {"max_times": row.max_times, "never_blocked": row.never_blocked, "counter": row.counter}
-    )
-    del shown["row_id"]
+def _dose(pack: Pack, option: DoseOption) -> dict[str, Any]:
+    """Return a dose as it is shown, or what it waits for; `warning` is what its caps say after the doses so far."""
+    row, dose = pack.drug(option.row_id), option.dose
+    limits = {"max_times": row.max_times, "never_blocked": row.never_blocked, "counter": row.counter}
+    shown = _slim(dose) | _kept({**limits, "warning": option.problem.sentence if option.problem else ""})
+    # The key is the row, and the look-alikes stand in a table of their own.
+    shown = {
+        name: value for name, value in shown.items() if name not in ("row_id", "name_alert", "needs_order")
+    }
+    if not row.needs_order:
+        shown["needs_order"] = False
     if isinstance(dose, Dose):
         return shown | {"amount_text": dose.amount_text}
     return shown | {"waits_for": "weight" if isinstance(dose, WeightNeeded) else "physician"}
@@ -280,8 +275,8 @@ def _child(pack: Pack, age_years: int | None, shelf: _Shelf) -> Iterator[list[An
 
 
 def _slim(value: Any) -> dict[str, Any]:
-    """Return a dataclass as an object without what is empty."""
-    return _kept({field.name: getattr(value, field.name) for field in fields(value)})
+    """Return a dataclass with slots as an object without what is empty."""
+    return _kept({name: getattr(value, name) for name in value.__slots__})
 
 
 def _kept(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,5 +284,5 @@ def _kept(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in content.items()
-        if value is not None and value is not False and value not in ("", ())
+        if value is not None and value is not False and value not in ("", (), [])
     }

@@ -6,7 +6,7 @@ Rule: the key is handed in as bytes; this file reads no file and makes no key on
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -16,6 +16,14 @@ from engine.kernel.errors import Invalid
 
 ALGORITHM = "Ed25519"
 _RAW = 32
+
+
+class Signable(Protocol):
+    """Something small that binds what is sealed, with the name of its format in its bytes."""
+
+    def signed_bytes(self) -> bytes:
+        """Return the bytes that are signed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +79,12 @@ class SealingKey:
         """Return the raw 32 private bytes, for storing; never log or export them."""
         return self._private.private_bytes_raw()
 
-    def sign(self, statement: Statement) -> str:
+    def sign(self, statement: Signable) -> str:
         """Return the signature over a statement in lower-case hex."""
         return self._private.sign(statement.signed_bytes()).hex()
 
 
-def holds(statement: Statement, public_key: bytes, signature: str) -> bool:
+def holds(statement: Signable, public_key: bytes, signature: str) -> bool:
     """Return whether a signature is this key's over this statement."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(

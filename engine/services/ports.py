@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.kernel.clock import Clock
+from engine.records.emergency import SealedPack
 from engine.records.papers.render import Paper
 from engine.runtime.executor import Executor
 from engine.runtime.ids import Ids
@@ -51,6 +52,14 @@ class Records(Protocol):
         ...
 
 
+class Emergency(Protocol):
+    """Gives emergency packs of sessions that exist."""
+
+    async def make(self, session_id: str) -> SealedPack:
+        """Return a session's emergency pack as everything stands now."""
+        ...
+
+
 class Lines(Protocol):
     """Connects people to a session's line; the media node's client behind it answers, relays and counts."""
 
@@ -83,6 +92,7 @@ class Ports:
     clock: Clock
     ids: Ids
     records: Records
+    emergency: Emergency
     lines: Lines
     demo_clock: DemoClock | None = None
     advance: Callable[[dt.timedelta], Awaitable[None]] | None = None

@@ -12,7 +12,7 @@ from engine.access.tokens import Principal
 from engine.kernel.errors import Missing
 from engine.kernel.ids import Stream, parse_id
 from engine.services.contract import MACHINES, Rpc
-from engine.services.convert import enum_prefix
+from engine.services.convert import enum_prefix, timestamp
 from engine.services.disclosure import disclose
 from engine.services.ports import MissingItem, Ports
 from engine.services.readiness import readiness_of
@@ -48,6 +48,7 @@ class Reads:
         self.handlers: dict[str, Unary] = {
             "SessionService/GetSession": self._get_session,
             "SessionService/GetReadiness": self._get_readiness,
+            "SessionService/GetEmergencyPack": self._get_emergency_pack,
             "RecordService/GetRecord": self._get_record,
             "ReactionService/GetReactionDocument": self._get_reaction_document,
             **{
@@ -132,6 +133,21 @@ class Reads:
     async def _get_readiness(self, message: Any, principal: Principal) -> Message:
         session = await self.existing("session", message.session_id, principal)
         return readiness_of(session, self._ports.clock.now())
+
+    async def _get_emergency_pack(self, message: Any, principal: Principal) -> Message:
+        session = await self.existing("session", message.session_id, principal)
+        await disclose(self._ports, principal, session, message.purpose, "emergency_pack")
+        made = await self._ports.emergency.make(message.session_id)
+        return sessions_pb2.GetEmergencyPackResponse(
+            document=made.document,
+            content_hash=made.content_hash,
+            key_id=made.key_id,
+            public_key=made.public_key,
+            signature=made.signature,
+            session_version=made.session_version,
+            made_at=timestamp(made.made_at),
+            expires_at=timestamp(made.expires_at),
+        )
 
     async def _get_record(self, message: Any, principal: Principal) -> Message:
         session = await self.existing("session", message.session_id, principal)

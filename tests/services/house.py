@@ -28,14 +28,17 @@ from engine.kernel.clock import ManualClock
 from engine.kernel.machine import Machine
 from engine.reactions.decide import Objectives
 from engine.reactions.machine import machine as reaction_machine
+from engine.reactions.overlay import parse_overlay
 from engine.records.papers.render import Paper
 from engine.records.reader import RecordReader
+from engine.records.seal import SealingKey
 from engine.runtime.executor import Executor
 from engine.runtime.ids import SeededIds
 from engine.runtime.limits import Limits
 from engine.runtime.watchers import Watchers
 from engine.services.copies import RecordCopies
 from engine.services.doors import Tls
+from engine.services.emergency import EmergencyPacks
 from engine.services.interceptors import CallLimits, Pipeline
 from engine.services.ports import MissingItem, Ports, RecordCopy
 from engine.services.server import GrpcServer
@@ -52,6 +55,18 @@ KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 SECRET = "ZZTOPSECRET"
 PACK = load_packs()["acr-2026"]
 ORG, SITE = "org-1", "site-1"
+SEAL = SealingKey.from_bytes(b"\x05" * 32)
+PLAN = """
+site_id = "site-1"
+pack_id = "acr-2026"
+version = "2026-11"
+emergency_phone = "9-911"
+ems_address = "1 Demo Street, entrance B"
+kit_place = "wall beside scanner 1"
+hospital = {name = "Demo Hospital", address = "2 Demo Street", phone = "555-0107"}
+roles = [{role = "receptionist", duty = "meets the ambulance at entrance B"}]
+contacts = [{name = "site lead", phone = "555-0101"}]
+"""
 
 
 class PaperRecords:
@@ -237,6 +252,12 @@ def machines() -> list[Machine]:
     ]
 
 
+def emergency(executor: Executor, clock: ManualClock) -> EmergencyPacks:
+    """Return what makes emergency packs here, with the site's own plan."""
+    plans = {SITE: parse_overlay("site.toml", PLAN)}
+    return EmergencyPacks(executor, clock, SEAL, Objectives(pack=PACK), plans, life_s=86400)
+
+
 @asynccontextmanager
 async def house(
     *,
@@ -266,6 +287,7 @@ async def house(
         clock=clock,
         ids=ids,
         records=PaperRecords(executor),
+        emergency=emergency(executor, clock),
         lines=lines,
         demo_clock=demo_clock,
     )
