@@ -99,7 +99,8 @@ class Treatment:
 
     async def _order(self, stream: Stream, r: ReactionState, doctor: Actor) -> None:
         rng = self._room.rng
-        step: StepState = rng.choice(sorted(r.steps.values(), key=lambda one: one.offer.number))
+        in_force = [step for step in r.steps.values() if "superseded" not in step.phases]
+        step: StepState = rng.choice(sorted(in_force, key=lambda one: one.offer.number))
         dose: OfferedDose | None = rng.choice(step.offer.doses) if step.offer.doses else None
         if dose is None:
             done: Command = c.RecordStepDone(step_id=step.offer.step_id)

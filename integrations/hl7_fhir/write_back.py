@@ -10,13 +10,13 @@ from decimal import Decimal
 from typing import Final, Literal, Protocol
 
 from engine.kernel.clock import Clock
-from engine.kernel.commands import Actor, Request
+from engine.kernel.commands import Actor, Command, Request
 from engine.kernel.errors import PeerError
 from engine.kernel.ids import Stream
 from engine.kernel.store import OutboxRow
 from engine.reactions.state import ReactionState, Vitals
 from engine.runtime.executor import Executor
-from engine.workflows.delivery.commands import AttemptOutcome, RecordDeliveryAttempt
+from engine.workflows.delivery.commands import AttemptOutcome, RecordDeliveryAttempt, ReportDeliveryStarted
 from engine.workflows.session.state import ContrastDose, SessionState
 from integrations.hl7_fhir import codes
 from integrations.hl7_fhir.fhir_resources import FhirNames, build
@@ -100,15 +100,19 @@ class WriteBack:
     async def _attempt(
         self, row: OutboxRow, send: Callable[[OutboxRow], Awaitable[tuple[AttemptOutcome, str]]]
     ) -> None:
+        await self._report(row, "start", ReportDeliveryStarted())
         try:
             outcome, detail = await send(row)
         except PeerError as error:
             outcome = AttemptOutcome.REJECTED if error.permanent else AttemptOutcome.RETRY
             detail = "PEER_REFUSES" if error.permanent else "PEER_UNREACHABLE"
+        await self._report(row, "attempt", RecordDeliveryAttempt(outcome=outcome, detail=detail))
+
+    async def _report(self, row: OutboxRow, what: str, command: Command) -> None:
         request = Request(
-            request_id=f"delivery:{row.key}",
+            request_id=f"delivery:{what}:{row.key}",
             stream=Stream("delivery", row.body["delivery_id"]),
-            command=RecordDeliveryAttempt(outcome=outcome, detail=detail),
+            command=command,
             actor=ACTOR,
             correlation=row.body["session_id"],
         )

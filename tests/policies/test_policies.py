@@ -58,7 +58,7 @@ def test_an_uneventful_session_runs_by_itself_where_no_person_is_needed(hall: Ha
 
     assert "sealed" in hall.state("session", "ses-1").phases
     assert hall.state("coverage", "cov-md-1").phases == ("held",)
-    assert hall.state("delivery", "ses-1-1-oru").phases == ("sending",)
+    assert hall.state("delivery", "ses-1-1-oru").phases == ("pending",)
     assert hall.rings() == []
     assert hall.refused == []
 

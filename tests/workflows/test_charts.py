@@ -25,7 +25,7 @@ REACHABLE = {
     "ring": 7,
     "coverage": 7,
     "reaction": 9 * 2,
-    "delivery": 5,
+    "delivery": 6,
     "message": 5,
     "directory": 2,
     "disclosure": 1,

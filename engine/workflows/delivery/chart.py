@@ -1,4 +1,4 @@
-"""The delivery's chart: sent until acknowledged, dead only on a worklist, replayable."""
+"""The delivery's chart: pending until it is taken up, sent until acknowledged, dead only on a worklist, replayable."""
 
 from statemachine import State, StateChart
 
@@ -15,22 +15,28 @@ class DeliveryChart(StateChart[None]):
         """From pending to acknowledged or dead."""
 
         uncreated = State(initial=True)
+        pending = State()
         sending = State()
         retrying = State()
         acknowledged = State()
         dead = State()
 
-        create_delivery = uncreated.to(sending)
+        create_delivery = uncreated.to(pending)
+        report_delivery_started = pending.to(sending)
         record_delivery_attempt = (
-            sending.to(acknowledged, cond=["accepted"])
+            pending.to(acknowledged, cond=["accepted"])
+            | pending.to(dead, cond=["hopeless"])
+            | pending.to(retrying)
+            | sending.to(acknowledged, cond=["accepted"])
             | sending.to(dead, cond=["hopeless"])
             | sending.to(retrying)
             | retrying.to(acknowledged, cond=["accepted"])
             | dead.to(acknowledged, cond=["accepted"])
         )
-        timer_fired = retrying.to(sending, cond=["retry_is_due"])
-        replay_delivery = dead.to(sending)
+        timer_fired = retrying.to(pending, cond=["retry_is_due"])
+        replay_delivery = dead.to(pending)
 
+    report_delivery_started = delivery.to(None)
     record_delivery_attempt = delivery.to(None)
     timer_fired = delivery.to(None)
 

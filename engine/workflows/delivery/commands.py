@@ -30,6 +30,14 @@ class CreateDelivery(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDeliveryStarted(Command):
+    """Report that it was taken up: what follows may have reached the far side, answered or not."""
+
+    fact: ClassVar[bool] = True
+    internal: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDeliveryAttempt(Command):
     """Report one attempt. `detail` is a short code without patient data."""
 

@@ -23,11 +23,16 @@ def _create(s: DeliveryState, m: c.CreateDelivery, x: Context) -> Iterator[Event
     )
 
 
+def _started(s: DeliveryState, m: c.ReportDeliveryStarted, x: Context) -> Iterator[Event]:
+    if "pending" in s.phases:
+        yield e.DeliveryStarted()
+
+
 def _attempt(s: DeliveryState, m: c.RecordDeliveryAttempt, x: Context) -> Iterator[Event]:
     if m.outcome == c.AttemptOutcome.ACCEPTED:
         if "acknowledged" not in s.phases:
             yield e.DeliveryAcknowledged(detail=m.detail)
-    elif "sending" in s.phases:
+    elif s.phases in (("pending",), ("sending",)):
         if hopeless(Facts(state=s, command=m, context=x)):
             yield e.DeliveryDied(detail=m.detail)
         else:
@@ -47,6 +52,7 @@ def _timer(s: DeliveryState, m: TimerFired, x: Context) -> Iterator[Event]:
 
 HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.CreateDelivery: _create,
+    c.ReportDeliveryStarted: _started,
     c.RecordDeliveryAttempt: _attempt,
     c.ReplayDelivery: lambda s, m, x: [e.DeliveryResent(cause="replay")],
     TimerFired: _timer,

@@ -19,6 +19,11 @@ class DeliveryCreated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryStarted(Event):
+    """It was taken up; from here on the far side may have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAcknowledged(Event):
     """The far side took it."""
 

@@ -25,6 +25,9 @@ CREATE = c.CreateDelivery(
 )
 
 
+START = c.ReportDeliveryStarted()
+
+
 def created(objectives: Objectives | None = None) -> Play:
     play = Play(delivery.machine(objectives) if objectives else MACHINE, "del-1")
     play.do(CREATE)
@@ -33,13 +36,20 @@ def created(objectives: Objectives | None = None) -> Play:
 
 def at(phase: str) -> Play:
     play = created()
-    for command in {"sending": (), "retrying": (LATER,), "acknowledged": (OK,), "dead": (NO,)}[phase]:
+    course: dict[str, tuple[Command, ...]] = {
+        "pending": (),
+        "sending": (START,),
+        "retrying": (START, LATER),
+        "acknowledged": (START, OK),
+        "dead": (START, NO),
+    }
+    for command in course[phase]:
         play.do(command)
     assert play.state.phases == (phase,)
     return play
 
 
-PHASES = ("sending", "retrying", "acknowledged", "dead")
+PHASES = ("pending", "sending", "retrying", "acknowledged", "dead")
 
 
 def test_a_delivery_is_sent_once_and_acknowledged() -> None:
@@ -59,8 +69,9 @@ def test_it_retries_ever_more_patiently_and_then_lies_dead() -> None:
     """Waits double up to the longest; after the last attempt it is dead with the last detail, never forgotten."""
     play = created(Objectives(first_wait_s=2, longest_wait_s=10, max_attempts=6))
     waits = []
-    while play.state.phases == ("sending",):
+    while play.state.phases == ("pending",):
         before = play.now
+        play.do(START)
         play.do(LATER)
         if play.state.phases == ("retrying",):
             waits.append((play.timers["retry"] - before).total_seconds())
@@ -79,7 +90,7 @@ def test_a_dead_one_is_replayed_with_all_its_attempts() -> None:
     play = at("dead")
     play.do(c.ReplayDelivery(), INTEGRATOR)
 
-    assert play.state.phases == ("sending",)
+    assert play.state.phases == ("pending",)
     assert play.state.attempts_since_replay == 0
     assert len(play.sent) == 2
     play.do(LATER)
@@ -88,7 +99,7 @@ def test_a_dead_one_is_replayed_with_all_its_attempts() -> None:
     assert play.state.phases == ("acknowledged",)
 
 
-@pytest.mark.parametrize("phase", ["sending", "retrying", "acknowledged"])
+@pytest.mark.parametrize("phase", ["pending", "sending", "retrying", "acknowledged"])
 def test_only_a_dead_one_is_replayed(phase: str) -> None:
     """Anything else is under way or done."""
     assert at(phase).refused(c.ReplayDelivery(), INTEGRATOR) == "WRONG_PHASE"
@@ -97,14 +108,23 @@ def test_only_a_dead_one_is_replayed(phase: str) -> None:
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_late_acknowledgement_counts_and_a_late_failure_does_not(phase: str) -> None:
     """Whenever the far side says it has it, it has it; a failure after that changes nothing."""
-    assert {c.RecordDeliveryAttempt, TimerFired} == set(facts("delivery"))
+    assert {c.ReportDeliveryStarted, c.RecordDeliveryAttempt, TimerFired} == set(facts("delivery"))
     play = at(phase)
     play.do(OK)
     assert play.state.phases == ("acknowledged",)
-    late: tuple[Command, ...] = (NO, LATER, TimerFired(name="retry", due_at=play.now))
+    late: tuple[Command, ...] = (START, NO, LATER, TimerFired(name="retry", due_at=play.now))
     for fact in late:
         assert play.do(fact) == []
     assert play.state.phases == ("acknowledged",)
+
+
+def test_it_is_pending_until_it_is_taken_up() -> None:
+    """Somebody who looks sees whether the far side may have it; taking it up twice says so once."""
+    play = created()
+    assert play.state.phases == ("pending",)
+    assert [type(event).__name__ for event in play.do(START)] == ["DeliveryStarted"]
+    assert play.state.phases == ("sending",)
+    assert play.do(START) == []
 
 
 def test_a_failure_reported_twice_is_one_failure() -> None:
