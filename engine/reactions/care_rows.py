@@ -11,8 +11,29 @@ from typing import Literal
 from engine.reactions.row import Population, Row
 
 ContrastClass = Literal["iodinated", "gadolinium"]
-ScreeningFinding = Literal["proceed", "physician_review", "alternative_study", "hold"]
-Answer = Literal["no", "consider", "yes", "physician_decides"]
+Outcome = Literal["proceed", "physician_review", "alternative_study", "hold"]
+Advised = Literal["no", "consider", "yes", "physician_decides"]
+#: What is asked before contrast and answered yes, no or unknown.
+Question = Literal[
+    "prior_reaction",
+    "iodine_or_shellfish",
+    "atopy",
+    "asthma",
+    "asthma_active",
+    "renal_risk",
+    "acute_kidney_injury",
+    "dialysis",
+    "residual_function",
+    "metformin",
+    "renal_artery_emboli_possible",
+    "pregnancy",
+    "breast_feeding",
+    "thyroid",
+    "beta_blocker",
+    "ace_inhibitor",
+    "other_conditions",
+    "recent_contrast",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +82,20 @@ class WeightEstimate(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reexposure(Row):
-    """What an earlier reaction means for contrast of the same class. `hold_at` are settings where it stops the exam."""
+    """What an earlier reaction means for contrast of the same class. `hold_at` are settings where it stops the exam.
+
+    A row with `answers` is about what is not a reaction to contrast: any of them answered yes makes it apply.
+    """
 
     contrast_class: ContrastClass
     history: Literal[
         "physiologic", "mild", "moderate", "severe", "unrelated", "asthma", "other_risk", "delayed"
     ]
-    premedicate: Answer
-    switch_agent: Answer
-    finding: ScreeningFinding
+    premedicate: Advised
+    switch_agent: Advised
+    finding: Outcome
     hold_at: tuple[Literal["office", "idtf", "hopd"], ...] = ()
+    answers: tuple[Question, ...] = ()
     text: str
 
 
@@ -120,36 +145,54 @@ class AgentGroup(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskFactor(Row):
-    """A question before contrast. `decided_in` names the table that decides, "" when `finding` does."""
+    """A question before contrast. `decided_in` names the table that decides, "" when `finding` does.
+
+    It applies when one of `asks` is answered yes or the age is within its limits in full years; unanswered, it weighs
+    as much. `topic` is for what has no yes or no.
+    """
 
     question: str
     text: str
-    finding: ScreeningFinding
-    decided_in: Literal["", "reexposure", "kidney", "gadolinium", "metformin", "pregnancy"] = ""
+    finding: Outcome
+    asks: tuple[Question, ...] = ()
+    topic: Literal["", "same_class", "other_class", "class_and_agent", "access"] = ""
+    age_to_years: int | None = None
+    age_above_years: int | None = None
+    decided_in: Literal["", "reexposure", "kidney", "metformin", "pregnancy"] = ""
     contrast_classes: tuple[ContrastClass, ...] = ("iodinated", "gadolinium")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KidneyRule(Row):
-    """What the kidneys mean for iodinated contrast. eGFR in mL/min/1.73 m2, from `egfr_from` on, below `egfr_below`."""
+    """What the kidneys mean for iodinated contrast. eGFR in mL/min/1.73 m2, from `egfr_from` on, below `egfr_below`.
+
+    `needed_with` are the answers that ask for an eGFR; `finding_missing` holds while there is none and one is needed.
+    """
 
     state: Literal[
         "stable", "acute_injury", "dialysis_anuric", "dialysis_residual", "who_needs_it", "lab_age"
     ]
     egfr_from: Decimal | None = None
     egfr_below: Decimal | None = None
-    finding: ScreeningFinding
+    finding: Outcome
+    needed_with: tuple[Question, ...] = ()
+    finding_missing: Outcome | None = None
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GadoliniumGroup(Row):
-    """Gadolinium agents by their risk of NSF, and what weak kidneys mean for them."""
+    """Gadolinium agents by their risk of NSF, and what weak kidneys mean for them.
+
+    Kidneys are weak below `egfr_below` or with any answer of `also`; `finding_unscreened` holds while nobody knows.
+    """
 
     group: Literal["I", "II", "III"]
     agents: tuple[str, ...]
     egfr_below: Decimal
-    finding_below: ScreeningFinding
+    also: tuple[Question, ...] = ()
+    finding_below: Outcome
+    finding_unscreened: Outcome = "physician_review"
     renal_screening: Literal["required", "optional"]
     text: str
 
@@ -162,10 +205,10 @@ class MetforminRule(Row):
     category: Literal["I", "II", ""] = ""
     egfr_from: Decimal | None = None
     egfr_below: Decimal | None = None
-    also: tuple[Literal["acute_injury", "renal_artery_emboli_possible"], ...] = ()
+    also: tuple[Question, ...] = ()
     hold_h: Decimal | None = None
     recheck_kidneys: bool = False
-    finding: ScreeningFinding
+    finding: Outcome
     text: str
 
 
@@ -175,7 +218,7 @@ class PregnancyRule(Row):
 
     state: Literal["pregnant", "lactating", "newborn"]
     contrast_classes: tuple[ContrastClass, ...]
-    finding: ScreeningFinding
+    finding: Outcome
     text: str
 
 

@@ -1,9 +1,11 @@
 """What a pharmacist would strike out around the treatment: screening, premedication, kit and extravasation."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import pairwise
+from typing import get_args, get_type_hints
 
+from engine.reactions.care_rows import ContrastClass, KidneyRule, Question, RiskFactor
 from engine.reactions.finding import Finding
 from engine.reactions.pack import Pack
 
@@ -100,4 +102,34 @@ def kit(pack: Pack) -> Iterator[Finding]:
         yield Finding(rule="kit", row_id=pack.kit_items[0].id, sentence="no epinephrine item blocks READY")
 
 
-CARE_CHECKS = (volume_gates, regimens, agents, kidneys, kit)
+def questions(pack: Pack) -> Iterator[Finding]:
+    """Nothing that is answered before contrast is without a row: every question, topic, state and earlier reaction."""
+    asked = {name for row in pack.risk_factors for name in row.asks}
+    decided = {row.decided_in for row in pack.risk_factors} | {row.topic for row in pack.risk_factors}
+    states = {row.state for row in pack.kidney_rules}
+    wanted: list[tuple[str, str, Container[str]]] = [
+        *(("risk_factor", name, asked) for name in get_args(Question)),
+        *(("risk_factor", name, decided) for name in _literals(RiskFactor, "decided_in", "topic")),
+        *(("kidney_rule", name, states) for name in _literals(KidneyRule, "state")),
+    ]
+    for contrast_class in get_args(ContrastClass):
+        of_class = {row.history for row in pack.reexposure if row.contrast_class == contrast_class}
+        held = {row.contrast_class for row in pack.metformin_rules}
+        born = {row.state for row in pack.pregnancy_rules if contrast_class in row.contrast_classes}
+        wanted += [("reexposure", name, of_class) for name in ("mild", "moderate", "severe")]
+        wanted += [("metformin_rule", contrast_class, held)]
+        wanted += [("pregnancy_rule", name, born) for name in ("pregnant", "lactating")]
+    for table, name, known in wanted:
+        if name not in known:
+            yield Finding(
+                rule="screening", row_id=table, sentence=f"no row for {name}: it would count as none"
+            )
+
+
+def _literals(kind: type, *names: str) -> list[str]:
+    """Return the words that fields of a row may hold, the empty one left out."""
+    hints = get_type_hints(kind)
+    return [word for name in names for word in get_args(hints[name]) if word]
+
+
+CARE_CHECKS = (volume_gates, regimens, agents, kidneys, kit, questions)
