@@ -24,7 +24,6 @@ async def main() -> None:
     )
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", {"Echo": handler}),))
-    server.add_registered_method_handlers("bench.Echo", {"Echo": handler})
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     sys.stdout.write(f"{port}\n")

@@ -50,8 +50,12 @@ class GrpcServer:
         for name in names:
             handlers = _handlers(self._pipeline, name)
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
-            # A registered method is accepted by a loop of its own: a press of REACTION does not queue behind a burst.
-            self._server.add_registered_method_handlers(name, handlers)
+            # A registered method is accepted beside the others, so a press of REACTION does not queue behind a burst;
+            # each one registered makes every accept dearer, so nothing else is.
+            ahead = {rpc.method for rpc in rpcs if rpc.name in self._pipeline.servicers.emergencies}
+            self._server.add_registered_method_handlers(
+                name, {method: handler for method, handler in handlers.items() if method in ahead}
+            )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         shown = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(shown, self._server)

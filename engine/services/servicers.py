@@ -37,6 +37,8 @@ class Servicers:
             if rpc.service not in MACHINES or MACHINES[rpc.service][0] in ports.executor.machines
         }
         self._verbs = verbs(self.rpcs.values(), ports.executor.machines)
+        #: The RPCs that wait behind no other call, by wire name.
+        self.emergencies = frozenset(name for name, verb in self._verbs.items() if verb.command.emergency)
         reads = Reads(ports, self.rpcs.values())
         self._existing = reads.existing
         special: dict[str, Unary] = {
