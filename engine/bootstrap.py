@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from engine.access.scope import authorize
 from engine.access.signing import check_approval
@@ -19,6 +20,7 @@ from engine.kernel.errors import Invalid
 from engine.kernel.machine import Machine
 from engine.keys import TOKEN_KEY_ID, Keys, load_keys
 from engine.notify.pages import ConsoleChannel, Pager
+from engine.people.drilling import DrillEnrichers
 from engine.people.enrich import PeopleEnrichers
 from engine.people.registry import Registry
 from engine.people.verdict import Rules
@@ -30,6 +32,7 @@ from engine.reactions.machine import machine as reaction_machine
 from engine.reactions.overlay import SiteOverlay
 from engine.reactions.pack import Pack
 from engine.reactions.reading import parse_packs
+from engine.records.debriefing import Debriefings
 from engine.records.enrich import RecordEnrichers
 from engine.records.reader import RecordReader
 from engine.rules.rulebook import Rulebook, parse_rulebook
@@ -53,8 +56,10 @@ from engine.services.status import StatusBoard
 from engine.services.web import WebServer
 from engine.settings import VERSION, Settings
 from engine.store.sqlite import SqliteStore
-from engine.workflows import coverage, delivery, directory, disclosure, message, ring, session
+from engine.workflows import coverage, delivery, directory, disclosure, drill, message, ring, session
 from engine.workflows.coverage.state import Objectives as CoverageObjectives
+from engine.workflows.drill.scenario import Scenario, parse_scenarios
+from engine.workflows.drill.state import Objectives as DrillObjectives
 from engine.workflows.ring.state import Objectives as RingObjectives
 from engine.workflows.session.state import Objectives as SessionObjectives
 from integrations.hl7_fhir.fhir_http import FhirHttp
@@ -94,6 +99,12 @@ def load_rulebook() -> Rulebook:
     return parse_rulebook(_texts(files("engine.rules") / "packs"))
 
 
+def load_scenarios(own: Path | None = None) -> Mapping[str, Scenario]:
+    """Read and parse the shipped drill scenarios, and the organization's own from a folder where there is one."""
+    texts = _texts(files("engine.workflows.drill") / "scenarios")
+    return parse_scenarios(texts | (_texts(own) if own is not None and own.is_dir() else {}))
+
+
 def protocols(settings: Settings) -> ReactionObjectives:
     """Return the pack in force with what vouches for it. Raises Invalid for one that may not run live."""
     packs = load_packs()
@@ -102,11 +113,17 @@ def protocols(settings: Settings) -> ReactionObjectives:
     pack, kept = packs[settings.pack], ProtocolFiles(settings.data_dir)
     signed_by = _approved(settings, kept, pack_subject(pack), pack.hash)
     kept.keep(pack)
+    drill_pack = packs.get(settings.drill_pack)
+    if settings.drill_pack and drill_pack is None:
+        raise Invalid("drill_pack", f"choose one of {', '.join(sorted(packs))}")
+    if drill_pack is not None:
+        kept.keep(drill_pack)
     return ReactionObjectives(
         pack=pack,
         decision_support=settings.decision_support,
         signed_by=signed_by,
         earlier=kept.versions(),
+        drill_pack=drill_pack,
     )
 
 
@@ -149,6 +166,7 @@ def machines(settings: Settings, reactions: ReactionObjectives) -> tuple[Machine
         message.machine(),
         directory.machine(),
         disclosure.machine(),
+        drill.machine(DrillObjectives(scenarios=load_scenarios(settings.data_dir / "scenarios"))),
     )
 
 
@@ -280,6 +298,8 @@ def _core(settings: Settings) -> _Core:
     executor.enrichers.update(
         PeopleEnrichers(registry, Rules(load_rulebook()), clock, demo=settings.demo).all()
     )
+    executor.enrichers.update(DrillEnrichers(registry).all())
+    executor.enrichers.update(Debriefings(executor).all())
     executor.enrichers.update(RecordEnrichers(reader, keys.seal, clock).all())
     return _Core(
         keys=keys,
@@ -287,7 +307,14 @@ def _core(settings: Settings) -> _Core:
         clock=clock,
         executor=executor,
         registry=registry,
-        copies=RecordCopies(reader, executor, {**reactions.earlier, reactions.pack.hash: reactions.pack}),
+        copies=RecordCopies(
+            reader,
+            executor,
+            {
+                **reactions.earlier,
+                **{one.hash: one for one in (reactions.pack, reactions.drill_pack) if one is not None},
+            },
+        ),
         emergency=EmergencyPacks(
             executor, clock, keys.seal, reactions, site_overlays(settings), life_s=settings.emergency_pack_s
         ),
@@ -308,6 +335,7 @@ def _pipeline(core: _Core, lines: Lines) -> Pipeline:
         ids=ids,
         records=core.copies,
         emergency=core.emergency,
+        debriefings=Debriefings(core.executor),
         lines=lines,
         demo_clock=demo,
         advance=jump,

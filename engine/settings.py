@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     demo: bool = False
     pack: str = "acr-2026"
+    drill_pack: str = ""
     protocol_signers: dict[str, str] = Field(default_factory=dict)
     decision_support: bool = True
     emergency_pack_s: int = Field(24 * 3600, ge=3600, le=7 * 24 * 3600)

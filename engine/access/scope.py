@@ -6,7 +6,7 @@ one that was never made.
 
 from typing import Any
 
-from engine.access.table import OVERSIGHT
+from engine.access.table import DRILLING, OVERSIGHT
 from engine.access.tokens import Principal
 from engine.kernel.commands import Command
 from engine.kernel.errors import Forbidden, Missing
@@ -37,11 +37,16 @@ def within(principal: Principal, what: str, holder: Any, *, stream_id: str = "")
     A holder without an organization of its own is the organization `stream_id` itself (the directory).
     """
     organization = getattr(holder, "organization_id", "") or stream_id
-    if organization != principal.organization_id:
+    if organization != principal.organization_id or is_hidden(principal, holder):
         raise Missing(f"there is no such {what}")
     sites = sites_of(holder)
     if sites and not any(principal.covers(site) for site in sites):
         raise Forbidden(f"this {what} belongs to a site that your sign-in does not cover")
+
+
+def is_hidden(principal: Principal, holder: Any) -> bool:
+    """Return whether a thing is not to be known yet by this person: an unannounced drill, by those it will drill."""
+    return bool(getattr(holder, "hidden", False)) and principal.role not in DRILLING
 
 
 def sites_of(holder: Any) -> frozenset[str]:

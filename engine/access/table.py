@@ -24,6 +24,7 @@ PHYSICIAN = frozenset({r.PHYSICIAN})
 TECHNOLOGIST = frozenset({r.TECHNOLOGIST})
 ADMINISTRATION = frozenset({r.OPERATOR, r.COVERAGE_MANAGER, r.MEDICAL_DIRECTOR})
 CREDENTIALING = frozenset({r.OPERATOR, r.COMPLIANCE_OFFICER, r.MEDICAL_DIRECTOR})
+DRILLING = frozenset({r.COVERAGE_MANAGER, r.MEDICAL_DIRECTOR})
 REPLAYING = frozenset({r.INTEGRATOR, r.OPERATOR})
 
 MAY_SEE_IDENTITY = CLINICAL | OVERSIGHT | {r.INTEGRATOR}
@@ -111,6 +112,17 @@ _SERVICES: Mapping[str, Mapping[str, frozenset[str]]] = {
         "ReplayMessage": REPLAYING,
         "GetMessage": REPLAYING | OVERSIGHT,
         "ListMessages": REPLAYING | OVERSIGHT,
+    },
+    "DrillService": {
+        "PlanDrill": DRILLING,
+        "StartDrill": DRILLING,
+        "EndDrill": DRILLING | CLINICAL,
+        "CancelDrill": DRILLING | CLINICAL,
+        "DebriefDrill": DRILLING,
+        "GetDrill": CLINICAL | OVERSIGHT | DRILLING,
+        "ListDrills": CLINICAL | OVERSIGHT | DRILLING,
+        "ListDrillScenarios": DRILLING,
+        "ListRefreshers": CLINICAL | OVERSIGHT | DRILLING,
     },
     "DirectoryService": {
         "RegisterOrganization": frozenset({r.OPERATOR}),

@@ -15,11 +15,12 @@ class Event:
 
     `schema` counts shapes of the type. `protected` names the top-level fields that hold patient identifiers: the
     log keeps only a salted commitment to them, the value lives in the erasable table, and an erased one reads as
-    None (so such a field's type allows None).
+    None (so such a field's type allows None). `withheld` names fields that stand in the log and that no watch shows.
     """
 
     schema: ClassVar[int] = 1
     protected: ClassVar[tuple[str, ...]] = ()
+    withheld: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

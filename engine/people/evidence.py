@@ -5,6 +5,7 @@ Rule: what is not on record is a problem with a name; nothing fails open.
 
 import datetime as dt
 
+from engine.people.refreshers import last_refresher
 from engine.workflows.directory.state import Credential, DirectoryState
 from engine.workflows.session.state import CredentialEvidence
 
@@ -33,6 +34,11 @@ def responder_evidence(
         problems.append("COMPETENCY_EXPIRED")
     else:
         until = min(until or _end(competency.expires_on), _end(competency.expires_on))
+    refresher = last_refresher(directory, person_id, now.date())
+    if refresher is not None and refresher.expires_on is not None:
+        until = min(until or _end(refresher.expires_on), _end(refresher.expires_on))
+        if refresher.expires_on < now.date():
+            problems.append("REFRESHER_OVER")
     return CredentialEvidence(
         person_id=person_id,
         role=found.role,

@@ -5,8 +5,12 @@ from engine.policies.assignment_evaluates_rules import assignment_evaluates_rule
 from engine.policies.attested_to_seal import attested_to_seal
 from engine.policies.cancel_to_withdraw import cancel_to_withdraw
 from engine.policies.coverage_lapse_to_session import coverage_lapse_to_session
+from engine.policies.debrief_refreshes import debrief_refreshes
+from engine.policies.dose_treats_drill import dose_treats_drill
 from engine.policies.dose_uses_kit import dose_uses_kit
 from engine.policies.doses_reach_open_reactions import doses_reach_open_reactions
+from engine.policies.drill_ends_session import drill_ends_session
+from engine.policies.drill_opens_session import drill_opens_session
 from engine.policies.end_disengages import end_disengages
 from engine.policies.hand_off_moves_coverage import hand_off_moves_coverage
 from engine.policies.late_reaction_reopens import late_reaction_reopens
@@ -34,4 +38,8 @@ POLICIES = (
     attested_to_seal,
     sealed_to_delivery,
     late_reaction_reopens,
+    drill_opens_session,
+    dose_treats_drill,
+    drill_ends_session,
+    debrief_refreshes,
 )

@@ -1,4 +1,4 @@
-"""A session that changes hands moves from one window to the other."""
+"""A session that changes hands moves from one window to the other; a drill is in none."""
 
 from collections.abc import Iterator
 
@@ -11,10 +11,12 @@ from engine.workflows.session.events import HandOffAccepted, PhysicianAssigned
 
 
 def hand_off_moves_coverage(recorded: Recorded, view: View) -> Iterator[Request]:
-    """A session that changes hands moves from one window to the other."""
+    """A session that changes hands moves from one window to the other; a drill is in none."""
     event = recorded.event
     if isinstance(event, HandOffAccepted | PhysicianAssigned):
         session_id = recorded.stream.id
+        if view.session(session_id).drill:
+            return
         before = view.coverage_of(event.replaces) if event.replaces else ""
         if before:
             yield ask("hand_off_moves_coverage", "coverage", before, DisengageCoverage(session_id=session_id))

@@ -1,4 +1,4 @@
-"""A physician in a reaction holds no other room."""
+"""A physician in a reaction holds no other room; a drill takes a physician from nobody."""
 
 from collections.abc import Iterator
 
@@ -17,19 +17,18 @@ from engine.workflows.session.events import (
 
 
 def reaction_debits(recorded: Recorded, view: View) -> Iterator[Request]:
-    """A physician in a reaction holds no other room."""
+    """A physician in a reaction holds no other room; a drill takes a physician from nobody."""
     event = recorded.event
     physician = ""
     if isinstance(event, ReactionReported):
-        physician = event.alerted
-    elif (
-        isinstance(event, PhysicianAssigned | HandOffAccepted)
-        and view.session(recorded.stream.id).open_reactions
-    ):
-        physician = event.evidence.person_id
-    elif isinstance(event, LineVerified | LineDegraded):
+        physician = "" if event.drill else event.alerted
+    elif isinstance(event, PhysicianAssigned | HandOffAccepted | LineVerified | LineDegraded):
         session = view.session(recorded.stream.id)
-        if session.open_reactions and session.physician_present:  # out of reach at the alarm, and here now
+        if session.drill or not session.open_reactions:
+            return
+        if isinstance(event, PhysicianAssigned | HandOffAccepted):
+            physician = event.evidence.person_id
+        elif session.physician_present:  # out of reach at the alarm, and here now
             physician = session.physician.person_id
     coverage_id = view.coverage_of(physician) if physician else ""
     if coverage_id:

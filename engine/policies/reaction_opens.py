@@ -25,6 +25,7 @@ def reaction_opens(recorded: Recorded, view: View) -> Iterator[Request]:
             modality=event.modality,
             agent=event.agent,
             demo=event.demo,
+            drill=event.drill,
             alerted=event.alerted,
         )
         yield ask("reaction_opens", "reaction", event.reaction_id, command)

@@ -21,6 +21,7 @@ def request_to_ring(recorded: Recorded, view: View) -> Iterator[Request]:
             site_id=event.site_id,
             room_id=event.room_id,
             cause=event.cause,
+            drill=session.drill,
             urgent=event.cause == "reaction" or bool(session.open_reactions),
         )
         yield ask("request_to_ring", "ring", event.ring_id, start, recorded.stream.id)

@@ -1,4 +1,4 @@
-"""A sealed record is written back to every system its site is configured for."""
+"""A sealed record is written back to every system its site is configured for; a drill's never."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from engine.workflows.session.events import RecordSealed
 
 
 def sealed_to_delivery(recorded: Recorded, view: View) -> Iterator[Request]:
-    """A sealed record is written back to every system its site is configured for."""
+    """A sealed record is written back to every system its site is configured for; a drill's never."""
     event = recorded.event
     if isinstance(event, RecordSealed):
         session = view.session(recorded.stream.id)
-        for kind, destination in view.destinations(session.site_id):
+        for kind, destination in () if session.drill else view.destinations(session.site_id):
             create = CreateDelivery(
                 session_id=recorded.stream.id,
                 organization_id=session.organization_id,

@@ -29,6 +29,7 @@ class OpenReaction(Command):
     modality: str
     agent: str
     demo: bool
+    drill: bool = False
     alerted: str
     given_elsewhere: tuple[Medication, ...] = ()
 

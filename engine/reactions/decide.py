@@ -21,21 +21,27 @@ class Objectives:
     """What the machine is set up with: the pack in force, and whether suggestions are shown (decision (i)).
 
     `signed_by` is the medical director who signed it, "" for a demonstration. `earlier` are the versions that were in
-    force before, by hash: a reaction keeps the one it started with.
+    force before, by hash: a reaction keeps the one it started with. `drill_pack` is what drills practise with, signed
+    or not (decision (h)); None: the one in force.
     """
 
     pack: Pack
     decision_support: bool = True
     signed_by: str = ""
     earlier: Mapping[str, Pack] = field(default_factory=dict)
+    drill_pack: Pack | None = None
+
+    def pack_for(self, *, drill: bool) -> Pack:
+        """Return the pack that a new reaction starts with."""
+        return self.drill_pack if drill and self.drill_pack is not None else self.pack
 
     def pack_of(self, state: ReactionState) -> Pack:
         """Return the pack of a reaction: its own; the one in force where that version was not kept."""
-        return self.earlier.get(state.pack_hash, self.pack)
+        return self.earlier.get(state.pack_hash, self.pack_for(drill=state.drill))
 
 
 def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
-    pack: Pack = x.objectives.pack
+    pack: Pack = x.objectives.pack_for(drill=m.drill)
     yield e.ReactionOpened(
         session_id=m.session_id,
         organization_id=m.organization_id,
@@ -47,9 +53,10 @@ def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
         modality=m.modality,
         agent=m.agent,
         demo=m.demo,
+        drill=m.drill,
         pack_id=pack.pack_id,
         pack_hash=pack.hash,
-        pack_signed_by=x.objectives.signed_by,
+        pack_signed_by=x.objectives.signed_by if pack is x.objectives.pack else "",
     )
     yield from _elsewhere(s, m, x)
 

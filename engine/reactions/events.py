@@ -25,6 +25,7 @@ class ReactionOpened(Event):
     pack_id: str
     pack_hash: str
     pack_signed_by: str = ""
+    drill: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ def _opened(s: ReactionState, v: e.ReactionOpened, at: dt.datetime) -> ReactionS
         modality=v.modality,
         agent=v.agent,
         demo=v.demo,
+        drill=v.drill,
         age_years=v.age_years,
         weight_kg=v.weight_kg,
         onset_at=v.onset_at,

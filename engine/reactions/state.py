@@ -163,6 +163,7 @@ class ReactionState:
     modality: str = ""
     agent: str = ""
     demo: bool = False
+    drill: bool = False
     age_years: int | None = None
     weight_kg: Decimal | None = None
     onset_at: dt.datetime | None = None

@@ -71,6 +71,8 @@ def _scheduled(b: Book, r: Recorded, v: e.SessionScheduled) -> None:
     b.put("site.site_state", v.site_state, r.id)
     b.put("site.setting", v.setting, r.id)
     b.put("engine.demo", v.demo, r.id)
+    if v.drill:
+        b.put("engine.drill", v.drill_id, r.id)
     b.put("patient.age_years", v.age_years, r.id)
     _identity(b, r)
     _order(b, v.order, r.id)

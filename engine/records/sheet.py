@@ -76,6 +76,7 @@ def sheet(document: Mapping[str, Any]) -> dict[str, Any]:
     intervals, gaps = s.of("line.intervals") or [], s.of("line.gaps") or []
     return {
         "demo": bool(s.of("engine.demo")),
+        "drill": bool(s.of("engine.drill")),
         "title": {
             "site": f"{s.text('site.site_id')} · room {s.text('site.room_id')}",
             "place": f"{s.text('site.site_state')} · {s.text('site.setting')} · mode {s.text('session.mode')}",

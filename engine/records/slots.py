@@ -319,7 +319,11 @@ _TABLE: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ),
     (
         "engine",
-        (("demo", _SESSION, "always", "engine", "the demo mark is not recorded"), ("version", "operations")),
+        (
+            ("demo", _SESSION, "always", "engine", "the demo mark is not recorded"),
+            ("drill", _SESSION),
+            ("version", "operations"),
+        ),
     ),
     (
         "signatures",

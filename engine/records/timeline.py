@@ -16,7 +16,7 @@ Payload = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One line of the timeline; `kind` is one of plain, line, reaction, exception, signature."""
+    """One line of the timeline; `kind` is one of plain, line, reaction, drill, exception, signature."""
 
     at: str
     text: str
@@ -191,6 +191,10 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
         lambda p: f"LATE ENTRY: addendum {p['revision']} opened by {p['source']}",
     ),
     "LateEntryReported": ("exception", lambda p: f"LATE ENTRY: {words(p['source'])}"),
+    "DrillStarted": ("drill", lambda p: "Drill began" + (" unannounced" if p["by_timer"] else "")),
+    "PatientChanged": ("drill", lambda p: f"Scripted patient ({words(p['cause'])}): {p['said']}"),
+    "DrillEnded": ("drill", lambda p: f"Drill over: {words(p['cause'])}"),
+    "DrillCancelled": ("drill", lambda p: f"Drill called off: {p['reason']}"),
     "RecordConfirmed": ("signature", "Technologist signed: performed"),
     "RecordAttested": ("signature", "Physician signed: supervised"),
     "RecordSealed": ("signature", "Record sealed"),

@@ -17,6 +17,7 @@ from attend.v1 import (
     deliveries_pb2,
     demo_pb2,
     directory_pb2,
+    drills_pb2,
     media_pb2,
     reactions_pb2,
     records_pb2,
@@ -37,6 +38,7 @@ _FILES: tuple[Any, ...] = (
     reactions_pb2,
     deliveries_pb2,
     directory_pb2,
+    drills_pb2,
     media_pb2,
     records_pb2,
     watch_pb2,
@@ -52,11 +54,13 @@ MACHINES: Mapping[str, tuple[str, str]] = {
     "DeliveryService": ("delivery", "delivery_id"),
     "MessageService": ("message", "message_id"),
     "DirectoryService": ("directory", "organization_id"),
+    "DrillService": ("drill", "drill_id"),
 }
 
 #: Fields that are "filled by the engine": evidence looked up just before the decision, never taken from a caller.
 FILLED: Mapping[str, frozenset[str]] = {
-    "ScheduleSession": frozenset({"site_state", "setting"}),
+    "ScheduleSession": frozenset({"site_state", "setting", "drill_id"}),
+    "DebriefDrill": frozenset({"participants", "points"}),
     "CheckInResponder": frozenset({"evidence"}),
     "AcceptHandOff": frozenset({"evidence", "in_reaction_elsewhere"}),
     "EvaluateRules": frozenset({"verdict"}),

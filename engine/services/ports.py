@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.kernel.clock import Clock
+from engine.records.debriefing import Debriefing
 from engine.records.emergency import SealedPack
 from engine.records.papers.render import Paper
 from engine.runtime.executor import Executor
 from engine.runtime.ids import Ids
 from engine.runtime.watchers import Watchers
+from engine.workflows.drill.state import DrillState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,14 @@ class Emergency(Protocol):
         ...
 
 
+class Debriefings(Protocol):
+    """Gives debriefings of drills that are over."""
+
+    async def of(self, drill: DrillState) -> Debriefing:
+        """Return the debriefing of a drill as its events are now."""
+        ...
+
+
 class Lines(Protocol):
     """Connects people to a session's line; the media node's client behind it answers, relays and counts."""
 
@@ -92,6 +102,7 @@ class Ports:
     clock: Clock
     ids: Ids
     records: Records
+    debriefings: Debriefings
     emergency: Emergency
     lines: Lines
     demo_clock: DemoClock | None = None

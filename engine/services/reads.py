@@ -14,6 +14,7 @@ from engine.kernel.ids import Stream, parse_id
 from engine.services.contract import MACHINES, Rpc
 from engine.services.convert import enum_prefix, timestamp
 from engine.services.disclosure import disclose
+from engine.services.drills import DrillReads
 from engine.services.ports import MissingItem, Ports
 from engine.services.readiness import readiness_of
 from engine.services.views import view
@@ -32,6 +33,7 @@ _LISTS = (
     ("CoverageService", "ListCoverage", "coverage"),
     ("DeliveryService", "ListDeliveries", "delivery"),
     ("MessageService", "ListMessages", "message"),
+    ("DrillService", "ListDrills", "drill"),
 )
 DEFAULT_PAGE = 50
 SCAN_PAGE = 200
@@ -62,6 +64,7 @@ class Reads:
                 if rpc in self._responses
             },
             "RecordService/ListWorklist": self._list_worklist,
+            **DrillReads(ports, self.existing).handlers,
         }
 
     async def existing(self, machine: str, identifier: str, principal: Principal) -> Any:
@@ -182,7 +185,7 @@ class Reads:
         found = self.visible("session", message.page_token, message.site_id, principal)
         async with aclosing(found):
             async for session_id, state in found:
-                missing = await self._ports.records.missing(session_id)
+                missing = () if state.drill else await self._ports.records.missing(session_id)
                 if not missing:
                     continue
                 if len(answer.entries) == size:

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 from statemachine import StateChart
 
 from engine.kernel.ids import Stream
-from engine.kernel.store import Store
+from engine.kernel.store import EventRow, Store
 from engine.runtime.limits import Limits
 from engine.workflows.session.chart import SessionChart
 
@@ -55,6 +56,7 @@ class StatusBoard:
         self._grpc_address = grpc_address
         self._position = 0
         self._phases: dict[Stream, tuple[str, ...]] = {}
+        self._drills: set[Stream] = set()
 
     async def read(self) -> Status:
         """Read on to the head and return the counts."""
@@ -62,10 +64,17 @@ class StatusBoard:
             rows = await self._store.read(self._position, self._page_events)
             for row in rows:
                 if row.stream.machine in _WATCHED:
-                    self._phases[row.stream] = row.phases
+                    self._count(row)
                 self._position = max(self._position, row.position)
             if len(rows) < self._page_events:
                 return self._status()
+
+    def _count(self, row: EventRow) -> None:
+        """A drill's session and its rings are not counted with those of patients."""
+        if row.version == 1 and msgspec.json.decode(row.payload).get("drill"):
+            self._drills.add(row.stream)
+        if row.stream not in self._drills:
+            self._phases[row.stream] = row.phases
 
     def _status(self) -> Status:
         sessions = Counter(

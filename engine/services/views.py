@@ -8,7 +8,15 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from attend.v1 import coverage_pb2, deliveries_pb2, directory_pb2, reactions_pb2, rings_pb2, sessions_pb2
+from attend.v1 import (
+    coverage_pb2,
+    deliveries_pb2,
+    directory_pb2,
+    drills_pb2,
+    reactions_pb2,
+    rings_pb2,
+    sessions_pb2,
+)
 from engine.services.convert import write
 
 #: Left out of every view: the identity, unless it may be seen, and rosters, which are spelled row by row.
@@ -24,6 +32,7 @@ VIEWS: Mapping[str, type[Message]] = {
     "delivery": deliveries_pb2.Delivery,
     "message": deliveries_pb2.InboundMessage,
     "directory": directory_pb2.Directory,
+    "drill": drills_pb2.Drill,
 }
 
 

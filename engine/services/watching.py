@@ -9,7 +9,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from attend.v1 import watch_pb2
-from engine.access.scope import sees_stream, sites_of, within
+from engine.access.scope import is_hidden, sees_stream, sites_of, within
 from engine.access.tokens import Principal
 from engine.kernel.canonical import canonical_bytes
 from engine.kernel.errors import Missing
@@ -50,9 +50,14 @@ class Watching:
     async def _wanted(
         self, stream: Stream, site_id: str, principal: Principal, seen: "OrderedDict[Stream, bool]"
     ) -> bool:
-        """Return whether the caller may see a stream, and asked for its site. Where a stream belongs never changes."""
+        """Return whether the caller may see a stream, and asked for its site. Where a stream belongs never changes.
+
+        Only what is hidden for now (a drill nobody is told of) is asked for again.
+        """
         if stream not in seen:
             state = await self._ports.executor.state(stream)
+            if is_hidden(principal, state):
+                return False
             allowed = sees_stream(principal, stream.machine, state)
             seen[stream] = allowed and (not site_id or site_id in sites_of(state))
             if len(seen) > REMEMBERED_STREAMS:
@@ -61,9 +66,10 @@ class Watching:
 
 
 def event_of(recorded: Recorded) -> watch_pb2.WatchEvent:
-    """Return an event as the watch shows it: protected fields are left out."""
+    """Return an event as the watch shows it: protected and withheld fields are left out."""
     fields = msgspec.to_builtins(recorded.event, builtin_types=())
-    shown = {name: value for name, value in fields.items() if name not in recorded.event.protected}
+    unseen = {*recorded.event.protected, *recorded.event.withheld}
+    shown = {name: value for name, value in fields.items() if name not in unseen}
     return watch_pb2.WatchEvent(
         position=recorded.position,
         stream=str(recorded.stream),

@@ -23,12 +23,13 @@ from attend.v1.sessions_pb2_grpc import SessionServiceStub
 from attend.v1.watch_pb2_grpc import WatchServiceStub
 from engine.access.scope import authorize
 from engine.access.tokens import TokenIssuer, TokenVerifier
-from engine.bootstrap import load_packs
+from engine.bootstrap import load_packs, load_scenarios
 from engine.kernel.clock import ManualClock
 from engine.kernel.machine import Machine
 from engine.reactions.decide import Objectives
 from engine.reactions.machine import machine as reaction_machine
 from engine.reactions.overlay import parse_overlay
+from engine.records.debriefing import Debriefings
 from engine.records.papers.render import Paper
 from engine.records.reader import RecordReader
 from engine.records.seal import SealingKey
@@ -46,7 +47,8 @@ from engine.services.servicers import Servicers
 from engine.services.status import StatusBoard
 from engine.services.web import WebServer
 from engine.store.memory import MemoryStore
-from engine.workflows import coverage, delivery, directory, disclosure, message, ring, session
+from engine.workflows import coverage, delivery, directory, disclosure, drill, message, ring, session
+from engine.workflows.drill.state import Objectives as DrillObjectives
 from engine.workflows.session import commands as c
 from engine.workflows.session.state import CredentialEvidence, VerdictEvidence
 
@@ -248,6 +250,7 @@ def machines() -> list[Machine]:
         message.machine(),
         directory.machine(),
         disclosure.machine(),
+        drill.machine(DrillObjectives(scenarios=load_scenarios())),
         reaction_machine(Objectives(pack=PACK)),
     ]
 
@@ -288,6 +291,7 @@ async def house(
         ids=ids,
         records=PaperRecords(executor),
         emergency=emergency(executor, clock),
+        debriefings=Debriefings(executor),
         lines=lines,
         demo_clock=demo_clock,
     )

@@ -23,8 +23,8 @@ from engine.services.contract import FILLED, MACHINES, rpcs, services
 from engine.services.views import VIEWS
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOWS = ("session", "ring", "coverage", "delivery", "message", "directory")
-HIDDEN_FROM_VIEW = {"message": {"raw"}}
+WORKFLOWS = ("session", "ring", "coverage", "delivery", "message", "directory", "drill")
+HIDDEN_FROM_VIEW = {"message": {"raw"}, "drill": {"scenario"}}
 
 
 def machine(name: str) -> Any:

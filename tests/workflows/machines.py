@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from functools import cache
 
+from engine.bootstrap import load_scenarios
 from engine.kernel.commands import Command, TimerFired, verb
 from engine.kernel.machine import Machine
 from engine.reactions.decide import Objectives
 from engine.reactions.machine import machine as reaction_machine
-from engine.workflows import coverage, delivery, directory, disclosure, message, ring, session
+from engine.workflows import coverage, delivery, directory, disclosure, drill, message, ring, session
+from engine.workflows.drill.state import Objectives as DrillObjectives
 from tests.reactions.packs import pack
 
-NAMES = ("session", "ring", "coverage", "reaction", "delivery", "message", "directory", "disclosure")
+NAMES = ("session", "ring", "coverage", "reaction", "delivery", "message", "directory", "disclosure", "drill")
 
 
 @cache
@@ -26,6 +28,7 @@ def machine(name: str) -> Machine:
         "message": message.machine,
         "directory": directory.machine,
         "disclosure": disclosure.machine,
+        "drill": lambda: drill.machine(DrillObjectives(scenarios=load_scenarios())),
     }
     return made[name]()
 

@@ -29,6 +29,7 @@ REACHABLE = {
     "message": 5,
     "directory": 2,
     "disclosure": 1,
+    "drill": 6,
 }
 
 

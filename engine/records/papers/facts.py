@@ -107,6 +107,7 @@ class Facts:
             else "The reaction is over.",
             open=self.open,
             demo=bool(self.of("engine.demo")),
+            drill=bool(self.of("engine.drill")),
             as_of=as_of,
             time_zone=self._zone.key
             if self.case.place.time_zone

@@ -55,6 +55,7 @@ class Head:
     standing: str
     open: bool
     demo: bool
+    drill: bool
     as_of: str
     time_zone: str
     session_id: str

@@ -53,7 +53,7 @@ class RegisterPerson(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCredential(Command):
-    """Report a credential as found at its source."""
+    """Report a credential as found at its source. From `due_on` it is to be renewed; after `expires_on` it is over."""
 
     fact: ClassVar[bool] = True
     person_id: str
@@ -62,6 +62,7 @@ class RecordCredential(Command):
     state: str = ""
     number: str = ""
     issued_on: dt.date | None = None
+    due_on: dt.date | None = None
     expires_on: dt.date | None = None
     source: str = ""
     verified_by: str = ""

@@ -48,6 +48,7 @@ def _credential(s: DirectoryState, m: c.RecordCredential, x: Context) -> Iterato
             state=m.state,
             number=m.number,
             issued_on=m.issued_on,
+            due_on=m.due_on,
             expires_on=m.expires_on,
             source=m.source,
             verified_by=m.verified_by,

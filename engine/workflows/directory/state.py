@@ -45,7 +45,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A dated fact about a person. `kind`: licence, competency, board, bls, enrolment."""
+    """A dated fact about a person. `kind`: licence, competency, board, bls, enrolment, refresher."""
 
     person_id: str
     kind: str
@@ -53,6 +53,7 @@ class Credential:
     state: str = ""
     number: str = ""
     issued_on: dt.date | None = None
+    due_on: dt.date | None = None
     expires_on: dt.date | None = None
     source: str = ""
     verified_by: str = ""

@@ -19,6 +19,7 @@ class StartRing(Command):
     room_id: str
     cause: str
     urgent: bool
+    drill: bool = False
     ladder: tuple[Rung, ...] = ()
     contact: str = ""
 

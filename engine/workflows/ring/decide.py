@@ -27,6 +27,7 @@ def _start(s: RingState, m: c.StartRing, x: Context) -> Iterator[Event]:
         ladder=m.ladder,
         contact=m.contact,
         first_rung=first,
+        drill=m.drill,
     )
     if first == TOP:
         yield e.RingEscalated(contact=m.contact, due_at=x.now, cause="nobody_on_the_ladder")

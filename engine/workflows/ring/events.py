@@ -21,6 +21,7 @@ class RingStarted(Event):
     ladder: tuple[Rung, ...]
     contact: str
     first_rung: int
+    drill: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

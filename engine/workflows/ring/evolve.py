@@ -19,6 +19,7 @@ def _started(s: RingState, v: e.RingStarted, recorded: Recorded) -> RingState:
         room_id=v.room_id,
         cause=v.cause,
         urgent=v.urgent,
+        drill=v.drill,
         ladder=v.ladder,
         contact=v.contact,
         rung=v.first_rung,

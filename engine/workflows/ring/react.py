@@ -32,6 +32,7 @@ class Reactor:
         people = [person.person_id for person in state.ringing()]
         if state.rung == TOP and state.contact:
             people.append(state.contact)
+        urgency = "drill" if state.drill else "reaction" if state.urgent else "request"
         for person_id in dict.fromkeys(people):
             yield Send(
                 kind="page",
@@ -42,6 +43,6 @@ class Reactor:
                     "session_id": state.session_id,
                     "site_id": state.site_id,
                     "room_id": state.room_id,
-                    "urgency": "reaction" if state.urgent else "request",
+                    "urgency": urgency,
                 },
             )

@@ -53,6 +53,7 @@ class RingState:
     room_id: str = ""
     cause: str = ""
     urgent: bool = False
+    drill: bool = False
     ladder: tuple[Rung, ...] = ()
     contact: str = ""
     rung: int = 0

@@ -24,7 +24,7 @@ from engine.workflows.session.state import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleSession(Command):
-    """Open a session for an order. Site state and setting are filled by the engine from the site."""
+    """Open a session for an order. Filled by the engine: site state and setting; the drill, for a drill's session."""
 
     creates: ClassVar[bool] = True
     organization_id: str
@@ -40,6 +40,7 @@ class ScheduleSession(Command):
     demo: bool = False
     site_state: str = ""
     setting: str = ""
+    drill_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

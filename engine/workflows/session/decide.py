@@ -40,6 +40,8 @@ def _schedule(s: SessionState, m: c.ScheduleSession, x: Context) -> Iterator[Eve
         order=m.order,
         identity=m.identity,
         age_years=age_on(m.identity.birth_date, m.planned_at.date()),
+        drill=bool(m.drill_id),
+        drill_id=m.drill_id,
     )
     if m.allergies_source:
         yield e.AllergiesRecorded(allergies=m.allergies, source=m.allergies_source)
@@ -158,6 +160,7 @@ def _reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[Even
         organization_id=s.organization_id,
         site_id=s.site_id,
         demo=s.demo,
+        drill=s.drill,
     )
     if not alerted:
         yield _request(s, "reaction")

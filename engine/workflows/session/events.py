@@ -23,7 +23,7 @@ from engine.workflows.session.state import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionScheduled(Event):
-    """A session was opened for an order. `age_years` stays when the identity is erased."""
+    """A session was opened for an order, or for a drill's script. `age_years` stays when the identity is erased."""
 
     protected: ClassVar[tuple[str, ...]] = ("identity",)
     organization_id: str
@@ -37,6 +37,8 @@ class SessionScheduled(Event):
     order: Order
     identity: PatientIdentity | None
     age_years: int
+    drill: bool = False
+    drill_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +325,7 @@ class ReactionReported(Event):
     organization_id: str
     site_id: str
     demo: bool
+    drill: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ def _scheduled(s: SessionState, v: e.SessionScheduled, at: dt.datetime, by: Acto
         setting=v.setting,
         mode=v.mode,
         demo=v.demo,
+        drill=v.drill,
+        drill_id=v.drill_id,
         opened_at=at,
         planned_at=v.planned_at,
         order=v.order,

@@ -19,6 +19,8 @@ class Reactor:
         """Yield the timers to set or cancel, and what to look up."""
         event = recorded.event
         if isinstance(event, e.SessionScheduled):
+            if event.drill:
+                return  # the script's patient is in no hospital system
             body = {"session_id": state.session_id, "site_id": state.site_id}
             yield Send(kind="lookup.allergies", key=f"{state.session_id}:allergies", body=body)
         elif isinstance(event, e.ReadyGranted):

@@ -239,6 +239,8 @@ class SessionState:
     setting: str = ""
     mode: str = "C"
     demo: bool = False
+    drill: bool = False
+    drill_id: str = ""
     opened_at: dt.datetime | None = None
     planned_at: dt.datetime | None = None
     order: Order | None = None
