@@ -83,9 +83,9 @@ class Registry:
         return await self._with(physician_id, sorted(self._cared))
 
     async def treats_elsewhere(self, physician_id: str, session_id: str) -> bool:
-        """Return whether a physician is there for a reaction of another session than this one."""
+        """Return whether a physician is there for a patient's reaction in another session than this one."""
         reacting = sorted(name for name, open_ in self._cared.items() if open_ and name != session_id)
-        return bool(await self._with(physician_id, reacting))
+        return any(not session.drill for session in await self._with(physician_id, reacting))
 
     async def _with(self, physician_id: str, session_ids: Iterable[str]) -> list[SessionState]:
         """Return those of some sessions where a physician is there."""

@@ -30,7 +30,8 @@ def reaction_releases(recorded: Recorded, view: View) -> Iterator[Request]:
     held = {session.session_id: session for session in view.sessions_of(physician_id)}
     if here not in held:
         return  # they have left since, handled late or again after a crash
-    treated = [name for name, session in held.items() if session.open_reactions]
+    # A drill is left for a patient, never a patient for a drill.
+    treated = [name for name, session in held.items() if session.open_reactions and not session.drill]
     leave = [name for name in held if name != here] if here in treated else [here] if treated else []
     for session_id in leave:
         away = ReportPhysicianAway(physician_id=physician_id, cause="in_reaction_elsewhere")

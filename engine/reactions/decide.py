@@ -35,6 +35,10 @@ class Objectives:
         """Return the pack that a new reaction starts with."""
         return self.drill_pack if drill and self.drill_pack is not None else self.pack
 
+    def signer_of(self, pack: Pack) -> str:
+        """Return who signed a pack that a new reaction starts with; "" for nobody."""
+        return self.signed_by if pack.hash == self.pack.hash else ""
+
     def pack_of(self, state: ReactionState) -> Pack:
         """Return the pack of a reaction: its own; the one in force where that version was not kept."""
         return self.earlier.get(state.pack_hash, self.pack_for(drill=state.drill))
@@ -56,7 +60,7 @@ def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
         drill=m.drill,
         pack_id=pack.pack_id,
         pack_hash=pack.hash,
-        pack_signed_by=x.objectives.signed_by if pack is x.objectives.pack else "",
+        pack_signed_by=x.objectives.signer_of(pack),
     )
     yield from _elsewhere(s, m, x)
 

@@ -52,8 +52,9 @@ class EmergencyPacks:
         ]
         reactions = [one for one in reactions if one.version]
         # A reaction keeps the version of the pack that it started with.
-        pack = self._objectives.pack_of(reactions[-1]) if reactions else self._objectives.pack
-        signed_by = reactions[-1].pack_signed_by if reactions else self._objectives.signed_by
+        new = self._objectives.pack_for(drill=session.drill)
+        pack = self._objectives.pack_of(reactions[-1]) if reactions else new
+        signed_by = reactions[-1].pack_signed_by if reactions else self._objectives.signer_of(new)
         site = directory.sites.get(session.site_id)
         place = (
             Place(ems_phone=site.ems_phone, ems_address=site.ems_address or site.address) if site else Place()
@@ -77,6 +78,7 @@ class EmergencyPacks:
             **emergency_pack(pack, _patient(session, reactions), place, mine),
             "session_id": session.session_id,
             "demo": session.demo,
+            "drill": session.drill,
             "pack_signed_by": signed_by,
             "reactions": [_known(one) for one in reactions],
         }

@@ -215,7 +215,7 @@ def nobody_treats_and_supervises(network: Network) -> list[str]:
         for one, sessions in there.items():
             if sessions.pop(session_id, None) is not None and one != person and not _clashes(sessions):
                 clash_over(one, recorded.at)
-        if person and (state.open_reactions or state.in_phase(*OWED)):
+        if person and not state.drill and (state.open_reactions or state.in_phase(*OWED)):
             there[person][session_id] = bool(state.open_reactions) and state.in_phase("verified", "degraded")
         if not person:
             continue
@@ -362,6 +362,8 @@ def every_session_ends_or_is_on_the_worklist(network: Network) -> list[str]:
     wrong = []
     for stream, history in network.of("session"):
         state = network.machines["session"].fold(stream.id, history)
+        if state.drill:
+            continue  # practice needs no record
         items = network.worklist.get(stream.id, ())
         off = state.in_phase("cancelled", "declined") and not state.open_reactions and not state.contrast
         if not items and not off and not state.in_phase("sealed"):

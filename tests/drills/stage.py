@@ -27,6 +27,7 @@ from engine.runtime.timers import Timers
 from engine.store.memory import MemoryStore
 from engine.workflows import coverage, delivery, directory, drill, ring, session
 from engine.workflows.coverage import commands as cover
+from engine.workflows.coverage.state import Objectives as CoverageObjectives
 from engine.workflows.coverage.state import RoomRef
 from engine.workflows.directory import commands as d
 from engine.workflows.drill import commands as c
@@ -52,7 +53,8 @@ class Stage:
         self.clock = ManualClock(START)
         objectives = DrillObjectives(scenarios=load_scenarios())
         machines = [
-            *(room.machine() for room in (session, ring, coverage, delivery, directory)),
+            *(room.machine() for room in (session, ring, delivery, directory)),
+            coverage.machine(CoverageObjectives(lease_s=8 * 3600)),
             drill.machine(objectives),
             reaction_machine(Objectives(pack=pack())),
         ]
