@@ -38,7 +38,7 @@ def test_every_day_has_one_some_months_later(day: dt.date, months: int) -> None:
     assert then.day == min(day.day, last)
 
 
-@pytest.mark.hazard("H-21")
+@pytest.mark.hazard("H-22")
 @pytest.mark.parametrize(("over_in_days", "problem"), [(-1, True), (0, False), (30, False)])
 async def test_a_responder_whose_refresher_is_over_does_not_count(over_in_days: int, problem: bool) -> None:
     """The last day counts; from the next on the responder is not qualified; while it holds it bounds READY."""
