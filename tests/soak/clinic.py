@@ -15,7 +15,7 @@ from typing import Any
 
 import grpc
 
-from engine.demo.caller import Caller
+from engine.demo.caller import Caller, Refused
 from engine.demo.network import ORGANIZATION, ROOM, SITE
 from engine.demo.order import order_message
 from engine.demo.scripts.parts import KIT, SCREENING, contrast
@@ -26,6 +26,7 @@ from tests.soak.process import Server
 LEASED_ROOM = "room-mr-1"
 VITALS = {"systolic_mmhg": 84, "diastolic_mmhg": 50, "heart_rate_bpm": 120, "spo2_percent": 93}
 BEATS = 20
+TREATING_ELSEWHERE = frozenset({"NOT_ON_THIS_RING", "PHYSICIAN_IN_REACTION"})
 NEWS_S = 40.0
 BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -159,9 +160,11 @@ class Clinic:
             await self._do("tech-1", "SessionService.RecordVitals", {**here, **VITALS})
 
     async def _treat(self, here: Mapping[str, Any]) -> None:
-        """A physician answers; contrast is reported, then a reaction with its signs and vitals."""
+        """A physician answers unless they treat elsewhere; contrast is reported, then a reaction with its signs."""
         ring_id = await self.news.stream("RingStarted", here["session_id"])
-        await self._do("physician-1", "RingService.AnswerRing", {"ring_id": ring_id})
+        await self._do(
+            "physician-1", "RingService.AnswerRing", {"ring_id": ring_id}, refused=TREATING_ELSEWHERE
+        )
         given = contrast(_Now())
         await self._do("tech-1", "SessionService.RecordContrastGiven", {**here, **given})
         await self._do("tech-1", "SessionService.ReportReaction", here)
@@ -202,12 +205,19 @@ class Clinic:
             for _ in range(BEATS):
                 await self._do("physician-2", "CoverageService.RenewLease", window)
 
-    async def _do(self, person: str, rpc: str, fields: Mapping[str, Any]) -> None:
+    async def _do(
+        self, person: str, rpc: str, fields: Mapping[str, Any], *, refused: frozenset[str] = frozenset()
+    ) -> None:
         header = {"request_id": f"{self._run}-request-{next(self._numbers)}"}
         sent = Sent(person, rpc, {"header": header, **fields})
         self.ledger.unanswered.append(sent)
         try:
             answer = await self._callers[person].call(rpc, sent.fields)
+        except Refused as refusal:
+            if refusal.reason not in refused:
+                raise
+            self.ledger.unanswered.remove(sent)
+            return
         except grpc.aio.AioRpcError as error:
             if error.code() not in BROKEN:
                 raise

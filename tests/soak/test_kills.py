@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.demo.caller import Caller
+from engine.demo.caller import Caller, Refused
 from engine.keys import load_keys
-from tests.soak.clinic import Clinic, Ledger, mllp
+from tests.soak.clinic import TREATING_ELSEWHERE, Clinic, Ledger, mllp
 from tests.soak.process import Server, left_behind, rows, start, until, verified
 
 WORKED_S = (0.3, 2.5)
@@ -160,7 +160,7 @@ async def _advance_past(operator: Caller, moment: dt.datetime) -> None:
 
 
 async def _answer(physician: Caller, streams: list[str]) -> list[str]:
-    """Answer rings; return those that still rang although their time to climb had come."""
+    """Answer rings, unless the physician treats elsewhere; return those that still rang after their time to climb."""
     rang = []
     for stream in streams:
         ring_id = stream.partition("/")[2]
@@ -168,7 +168,10 @@ async def _answer(physician: Caller, streams: list[str]) -> list[str]:
         if ring.answered_by or "WITHDRAWN" in str(ring):
             continue
         rang.append(stream)
-        await physician.call(
-            "RingService.AnswerRing", {"header": {"request_id": f"end-{ring_id}"}, "ring_id": ring_id}
-        )
+        try:
+            await physician.call(
+                "RingService.AnswerRing", {"header": {"request_id": f"end-{ring_id}"}, "ring_id": ring_id}
+            )
+        except Refused as refusal:
+            assert refusal.reason in TREATING_ELSEWHERE, refusal
     return rang
