@@ -21,6 +21,16 @@ from engine.workflows.session.events import ReactionReported, ResponderCheckedIn
 EPINEPHRINE = "epinephrine"
 FIRST_ROUTE = "IM"
 SUPPORT = ("gas", "fluid")
+OF_DOSES = frozenset(
+    {
+        "dose_right",
+        "route_right",
+        "concentration_right",
+        "doses_ordered",
+        "orders_read_back",
+        "epinephrine_first",
+    }
+)
 PEOPLE = frozenset({"technologist", "responder", "physician"})
 
 
@@ -123,7 +133,7 @@ def score(history: Iterable[Recorded]) -> Score:
     if seen.scenario is None:
         raise LookupError("a drill is scored from its plan on")
     checks = tuple(
-        Check(name=name, worth=seen.scenario.points[name], findings=tuple(_JUDGED[name](seen)))
+        Check(name=name, worth=seen.scenario.points[name], findings=tuple(_found(name, seen)))
         for name in CHECKS
     )
     epinephrine = seen.first_epinephrine(FIRST_ROUTE)
@@ -136,6 +146,15 @@ def score(history: Iterable[Recorded]) -> Score:
         onset_to_emergency_call_s=_seconds(seen.onset_at, seen.called_at),
         participants=tuple(sorted(seen.people)),
     )
+
+
+def _found(name: str, seen: _Seen) -> Iterator[Finding]:
+    """Yield what stands against a check. How doses were given earns nothing when the one that matters was not."""
+    findings = tuple(_JUDGED[name](seen))
+    owed = _scenario(seen).expected.epinephrine and seen.first_epinephrine() is None
+    if owed and not findings and name in OF_DOSES:
+        findings = (Finding(reason="EPINEPHRINE_NOT_GIVEN", sentence="No epinephrine went in."),)
+    yield from findings
 
 
 def drilled(history: Iterable[Recorded]) -> Iterator[Recorded]:

@@ -1,15 +1,16 @@
 """A perfect run is full marks; each of eight scripted errors costs its points and is named."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
 
+from engine.reactions.commands import RecordMedicationGiven
 from engine.records.drill_score import Score, score
 from engine.workflows.drill.scenario import FULL_MARKS
-from tests.drills.stage import DRILL, SESSION, Stage, stage
+from tests.drills.stage import DRILL, NURSE, SESSION, Stage, stage
 
 EPINEPHRINE, FLAT, OXYGEN, LATER = "T-A-ANA.1", "T-A-ANA.3", "T-A-ANA.4", "T-A-ANA.8"
 TO_ONSET_S = 60
@@ -35,6 +36,9 @@ class Run:
     reads_back: bool = True
     given: tuple[tuple[str, object], ...] = ()
     antihistamine_first: bool = False
+    oxygen_first: bool = False
+    antihistamine_last_by: str = ""
+    treats: bool = True
     calls: bool = True
     lays_flat: bool = True
 
@@ -46,7 +50,7 @@ async def play(room: Stage, run: Run) -> Score:
     await room.wait(10)
     await room.answer()
     await room.grade(run.severity, run.presentation)
-    if run.severity == "severe":
+    if run.treats:
         await _treat(room, run)
     if run.calls:
         await room.call()
@@ -57,20 +61,25 @@ async def play(room: Stage, run: Run) -> Score:
 async def _treat(room: Stage, run: Run) -> None:
     if run.antihistamine_first:
         await _give(room, LATER)
+    if run.oxygen_first:
+        await _give(room, OXYGEN)
     dose = await room.order(EPINEPHRINE, route=run.ordered_route)
     if run.reads_back:
         await room.read_back(EPINEPHRINE)
     await room.wait(15)
     await room.give(EPINEPHRINE, dose, **dict(run.given))
-    await _give(room, OXYGEN)
+    if not run.oxygen_first:
+        await _give(room, OXYGEN)
+    if run.antihistamine_last_by:
+        await _give(room, LATER, route=run.antihistamine_last_by)
     if run.lays_flat:
         await room.done(FLAT)
 
 
-async def _give(room: Stage, step_id: str) -> None:
+async def _give(room: Stage, step_id: str, **change: object) -> None:
     dose = await room.order(step_id)
     await room.read_back(step_id)
-    await room.give(step_id, dose)
+    await room.give(step_id, dose, **change)
 
 
 async def test_a_perfect_run_is_full_marks(room: Stage) -> None:
@@ -86,16 +95,12 @@ async def test_a_perfect_run_is_full_marks(room: Stage) -> None:
     assert found.participants == ("md-1", "rn-1", "tech-1")
 
 
-def given(**fields: object) -> Callable[[Run], Run]:
-    """Return the lapse of giving something else than ordered."""
-    return lambda run: replace(run, given=tuple(fields.items()))
-
-
+UNTREATED = {"EPINEPHRINE_IM_NOT_GIVEN", "EPINEPHRINE_NOT_GIVEN", "STEP_MISSED"}
 ERRORS: dict[str, tuple[Run, set[str]]] = {
     "reported late": (replace(Run(), reports_after_s=61), {"ONSET_REPORTED_LATE"}),
     "wrong grade": (
-        replace(Run(), severity="mild", presentation="hives"),
-        {"GRADE_WRONG", "EPINEPHRINE_IM_NOT_GIVEN", "STEP_MISSED"},
+        replace(Run(), severity="mild", presentation="hives", treats=False),
+        {*UNTREATED, "GRADE_WRONG"},
     ),
     "IV instead of IM": (
         replace(Run(), ordered_route="IV"),
@@ -116,6 +121,20 @@ ERRORS: dict[str, tuple[Run, set[str]]] = {
     "no emergency call": (replace(Run(), calls=False), {"EMERGENCY_NOT_CALLED"}),
     "antihistamine first": (replace(Run(), antihistamine_first=True), {"EPINEPHRINE_NOT_FIRST"}),
     "a step missed": (replace(Run(), lays_flat=False), {"STEP_MISSED"}),
+    "in the last second": (replace(Run(), reports_after_s=60), set()),
+    "oxygen first, which may be": (replace(Run(), oxygen_first=True), set()),
+    "wrong presentation": (
+        replace(Run(), presentation="bronchospasm", treats=False),
+        {*UNTREATED, "GRADE_WRONG"},
+    ),
+    "wrong severity of the right presentation": (
+        replace(Run(), severity="moderate", treats=False),
+        {*UNTREATED, "GRADE_WRONG"},
+    ),
+    "antihistamine by another route than ordered": (
+        replace(Run(), antihistamine_last_by="IV"),
+        {"ROUTE_WRONG", "DOSE_NOT_ORDERED"},
+    ),
     "IV although IM was ordered": (
         replace(Run(), given=(("route", "IV"),)),
         {"ROUTE_WRONG", "CONCENTRATION_WRONG", "DOSE_WRONG", "DOSE_NOT_ORDERED", "EPINEPHRINE_IM_NOT_GIVEN"},
@@ -136,6 +155,15 @@ async def test_each_error_is_named_and_costs_its_points(room: Stage, name: str) 
     assert all(finding.sentence.endswith(".") for finding in found.findings)
 
 
+async def test_what_comes_after_the_end_earns_and_costs_nothing(room: Stage) -> None:
+    """A call and a dose after the drill was over change no point."""
+    before = await play(room, replace(Run(), calls=False))
+    await room.call()
+    await room.react(RecordMedicationGiven(drug="epinephrine", route="IV", dose_mg=Decimal(1)), NURSE)
+
+    assert (await room.debriefing()).score == before
+
+
 async def test_nobody_does_anything(room: Stage) -> None:
     """The patient goes downhill by the script, the drill ends by itself, and everything that is owed is missing."""
     for stage_id, seconds in (("onset", 0), ("shock", 180), ("unconscious", 300)):
@@ -151,9 +179,11 @@ async def test_nobody_does_anything(room: Stage) -> None:
         "NOT_GRADED",
         "GRADE_WRONG",
         "EPINEPHRINE_IM_NOT_GIVEN",
+        "EPINEPHRINE_NOT_GIVEN",
         "EMERGENCY_NOT_CALLED",
         "STEP_MISSED",
     }
+    assert found.points == 0
     assert found.onset_to_epinephrine_im_s is None
     assert found.participants == ()
 
