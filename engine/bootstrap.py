@@ -4,6 +4,7 @@ Rule: files are read here and handed on as values; nothing below this file opens
 """
 
 import asyncio
+import datetime as dt
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -185,6 +186,7 @@ class Engine:
 
     settings: Settings
     executor: Executor
+    demo_clock: OffsetClock | None
     timers: Timers
     outbox: Outbox
     policies: PolicyRunner
@@ -213,15 +215,25 @@ class Engine:
         }
         check_doors(doors, tls)
         await self.executor.open()
+        await self.resume_time()
         try:
             return await self._opened(tls)
         except BaseException:
             await self.stop()
             raise
 
+    async def resume_time(self) -> None:
+        """Let a demonstration's clock go on from the newest event: its jumps are not forgotten by a restart."""
+        head = self.executor.tail.head
+        if self.demo_clock is None or not head:
+            return
+        [newest] = await self.executor.store.read(head - 1, 1)
+        self.demo_clock.advance(max(newest.at - self.demo_clock.now(), dt.timedelta(0)))
+
     async def _opened(self, tls: Tls | None) -> Listening:
         settings = self.settings
         await self.registry.open()
+        await self.lines.forget()
         await self.media.start()
         inbound = Subscription("hl7", self.executor, self.intake.handle)
         self.subscriptions = [self.policies.subscription, inbound]
@@ -371,6 +383,7 @@ def build(settings: Settings) -> Engine:
     return Engine(
         settings=settings,
         executor=executor,
+        demo_clock=core.demo_clock,
         timers=core.timers,
         outbox=Outbox(executor, handlers),
         policies=PolicyRunner(

@@ -20,6 +20,7 @@ from engine.policies.reaction_opens import reaction_opens
 from engine.policies.reaction_releases import reaction_releases
 from engine.policies.request_to_ring import request_to_ring
 from engine.policies.sealed_to_delivery import sealed_to_delivery
+from engine.policies.weight_reaches_open_reactions import weight_reaches_open_reactions
 
 POLICIES = (
     request_to_ring,
@@ -42,4 +43,5 @@ POLICIES = (
     dose_treats_drill,
     drill_ends_session,
     debrief_refreshes,
+    weight_reaches_open_reactions,
 )

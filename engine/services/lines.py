@@ -4,6 +4,7 @@ Rule: the node's word becomes a session fact and nothing else; whether that matt
 """
 
 import asyncio
+import datetime as dt
 import logging
 from decimal import Decimal
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 PLACES = (Participant("technologist"), Participant("physician"))
 ACTOR = Actor.system("media")
 RETRY_S = 0.5
+PAGE = 5000
+LINE_AGE = dt.timedelta(days=2)
 
 
 class Lines:
@@ -55,6 +58,34 @@ class Lines:
                 await self._backend.remove_leg(call, LegId(leg_id))
         except Missing:
             return
+
+    async def forget(self) -> int:
+        """Report every line lost that the log still shows as up: no leg outlives the engine, so nobody is on it now.
+
+        Call it before the doors open. Looks at the sessions whose line changed within LINE_AGE; returns how many lost
+        theirs.
+        """
+        lost = 0
+        for session_id in sorted(await self._recent()):
+            state = await self._executor.state(Stream("session", session_id))
+            if state.in_phase("connecting", "verified", "degraded"):
+                await self._report(session_id, c.ReportLineLost(cause="engine_restarted"))
+                lost += 1
+        return lost
+
+    async def _recent(self) -> set[str]:
+        """Return the sessions whose line changed lately, reading the log backwards."""
+        since = self._executor.clock.now() - LINE_AGE
+        found: set[str] = set()
+        below = self._executor.tail.head
+        while below > 0:
+            start = max(0, below - PAGE)
+            rows = [row for row in await self._executor.store.read(start, PAGE) if row.position <= below]
+            found |= {row.stream.id for row in rows if row.type.startswith("Line")}
+            if rows and rows[0].at < since:
+                break
+            below = start
+        return found
 
     async def run(self) -> None:
         """Turn what the node observes into facts, for ever."""

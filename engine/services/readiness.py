@@ -25,6 +25,7 @@ SPEAKERS: Mapping[str, tuple[str, ...]] = {
     "view_confirmed": ("view_unconfirmed",),
     "kit_in_date": ("kit_not_ready",),
     "verdict_allows": ("verdict_unattested", "verdict_denies"),
+    "no_reaction_open": ("reaction_open",),
 }
 
 

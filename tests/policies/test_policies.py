@@ -376,3 +376,13 @@ def test_a_dose_comes_out_of_the_kit_which_is_then_to_be_checked_again(hall: Hal
     assert not readiness.holds("kit_in_date", state, hall.now)
     hall.do("session", "ses-1", counted, s.NURSE)
     assert readiness.holds("kit_in_date", hall.state("session", "ses-1"), hall.now)
+
+
+@pytest.mark.hazard("H-11", "H-13")
+def test_a_weight_recorded_in_the_session_reaches_the_open_reaction(hall: Hall) -> None:
+    """The technologist weighs the child where they always do; the reaction computes with it at once."""
+    up_to(hall, "monitoring")
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    hall.do("session", "ses-1", c.RecordWeight(weight_kg=Decimal(20), method="scale"), s.TECH)
+
+    assert hall.state("reaction", "ses-1-r1").weight_kg == Decimal(20)

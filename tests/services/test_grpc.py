@@ -310,7 +310,7 @@ async def test_readiness_says_in_words_what_is_missing(home: House) -> None:
     )
 
     assert not answer.all_hold
-    assert len(answer.facts) == 11
+    assert len(answer.facts) == 12
     assert all(fact.sentence for fact in answer.facts if not fact.holds)
     assert next(f.sentence for f in answer.facts if f.name == "line_verified").startswith("Two-way audio")
 

@@ -122,6 +122,7 @@ class SessionChart(StateChart[None]):
                     "kit_not_ready",
                     "verdict_denies",
                     "verdict_unattested",
+                    "reaction_open",
                 ],
             )
             start_injection = cleared.to(

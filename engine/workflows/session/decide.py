@@ -125,7 +125,7 @@ def _contrast(s: SessionState, m: c.RecordContrastGiven, x: Context) -> Iterator
         lot=m.lot,
         given_at=m.given_at,
     )
-    if s.injection_started_at is None:
+    if not s.injecting:
         lost = readiness.missing(s, x.now)
         yield e.InterlockBypassed(missing=lost or ("start_injection",))
 
@@ -388,7 +388,7 @@ def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
 
 
 def _odd_contrast(s: SessionState, m: c.RecordContrastGiven, now: dt.datetime) -> Iterator[str]:
-    if s.injection_started_at is None:
+    if not s.injecting:
         yield "bypass"
     if s.in_phase("closing", "cancelled", "declined"):
         yield "out_of_phase"

@@ -106,7 +106,7 @@ def _contrast(s: SessionState, v: e.ContrastGiven, at: dt.datetime, by: Actor) -
         route=v.route,
         lot=v.lot,
         given_at=v.given_at,
-        bypassed=s.injection_started_at is None,
+        bypassed=not s.injecting,
     )
     return replace(s, contrast=(*s.contrast, dose))
 

@@ -57,6 +57,7 @@ _FACTS: dict[str, Callable[[SessionState, dt.datetime], Holds]] = {
     "view_confirmed": lambda s, now: (s.view_confirmed, None),
     "kit_in_date": _kit,
     "verdict_allows": _verdict,
+    "no_reaction_open": lambda s, now: (not s.open_reactions, None),
 }
 
 NAMES = tuple(_FACTS)

@@ -280,6 +280,11 @@ class SessionState:
     attested: Signature | None = None
     sealed_hash: str = ""
 
+    @property
+    def injecting(self) -> bool:
+        """Whether an injection that began with READY is under way: contrast outside of it went past the interlock."""
+        return self.injection_started_at is not None and self.in_phase("injecting")
+
     def in_phase(self, *names: str) -> bool:
         """Return whether any of the named phases is active."""
         return any(name in self.phases for name in names)

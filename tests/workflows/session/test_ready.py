@@ -31,6 +31,7 @@ FALLS: tuple[tuple[str, Command, Actor], ...] = (
     ("kit_in_date", s.kit(epinephrine_present=False), s.NURSE),
     ("kit_in_date", s.kit(oxygen_and_aed_checked=False), s.NURSE),
     ("kit_in_date", c.ReportKitUsed(drug="epinephrine", reaction_id="ses-1-r1"), s.NURSE),
+    ("no_reaction_open", c.ReportReaction(), s.TECH),
     ("verdict_allows", c.EvaluateRules(verdict=s.verdict("deny")), SYSTEM),
     ("verdict_allows", c.EvaluateRules(verdict=s.verdict("needs_attestation")), SYSTEM),
     (
@@ -64,12 +65,12 @@ def test_ready_falls_with_each_of_its_facts(fact: str, command: Command, who: Ac
     assert play.refused(c.StartInjection(ready_token=token), s.TECH) in {"READY_ABSENT", "WRONG_PHASE"}
 
 
-def test_all_eleven_facts_are_tried() -> None:
+def test_all_twelve_facts_are_tried() -> None:
     """Every fact of READY falls in one of these tests; identity is the one that only a deferral takes back."""
     tried = {fact for fact, _, _ in FALLS} | {"physician_credentialed", "identity_confirmed"}
 
     assert tried == set(readiness.NAMES)
-    assert len(readiness.NAMES) == 11
+    assert len(readiness.NAMES) == 12
 
 
 def test_a_deferral_takes_identity_and_clearance_back() -> None:
@@ -172,7 +173,7 @@ def test_facts_of_ready_that_the_phase_already_holds_are_asked_all_the_same() ->
     facts = Facts(state=empty, command=s.grant(), context=Context(now=START, actor=s.TECH))
     assert contrast_not_cleared(facts)
     assert identity_unconfirmed(facts)
-    assert readiness.missing(empty, START) == readiness.NAMES
+    assert readiness.missing(empty, START) == tuple(n for n in readiness.NAMES if n != "no_reaction_open")
 
 
 @pytest.mark.hazard("H-06")
@@ -229,3 +230,26 @@ def test_a_time_that_cannot_be_is_kept_and_marked(minutes: int, flags: tuple[str
 
     assert play.state.contrast[-1].given_at == given.given_at
     assert play.log[-1].flags == flags
+
+
+@pytest.mark.hazard("H-06")
+def test_no_ready_while_a_reaction_is_open() -> None:
+    """REACTION takes READY away, and neither a new one nor an injection comes before the reaction is over."""
+    play = s.ready()
+    token = play.state.ready.token
+    play.do(c.ReportReaction(), s.TECH)
+
+    assert play.state.ready is None
+    assert play.refused(s.grant(), s.TECH) == "REACTION_OPEN"
+    assert play.refused(c.StartInjection(ready_token=token), s.TECH) == "READY_ABSENT"
+
+
+@pytest.mark.hazard("H-06")
+def test_a_second_dose_after_the_injection_went_past_the_interlock() -> None:
+    """Contrast in monitoring has no READY of its own: kept, marked and flagged."""
+    play = s.at("monitoring")
+    happened = play.do(s.dose(), s.TECH)
+
+    assert [type(event).__name__ for event in happened][:2] == ["ContrastGiven", "InterlockBypassed"]
+    assert play.state.contrast[-1].bypassed
+    assert "bypass" in play.log[-1].flags
