@@ -176,22 +176,32 @@ class Intake:
         )
 
     async def _patient(self, message: PatientMessage, cause: str) -> list[str]:
-        """Bring demographics and allergies to the patient's sessions that are not yet confirmed."""
+        """Bring demographics to the patient's sessions that are not yet confirmed, and allergies to all that go on.
+
+        An allergy that was not known takes READY away, whatever the phase. Demographics that differ from those a room
+        has confirmed are held: a person looks.
+        """
         identity = _identity(message.patient)
-        changed = []
+        changed, differs = [], False
         for session_id in self._sessions.get(self._who(identity.authority, identity.mrn), []):
             stream = Stream("session", session_id)
             state: SessionState = await self._executor.state(stream)
-            if not state.in_phase("scheduled", "preparing", "requested", "identifying"):
+            if state.in_phase("closing", "signed", "sealed", "cancelled", "declined"):
                 continue
-            if state.identity != identity:
+            unconfirmed = state.in_phase("scheduled", "preparing", "requested", "identifying")
+            if state.identity != identity and unconfirmed:
                 amend = session.AmendPatient(identity=identity)
                 await self._execute(f"{cause}:{session_id}:patient", stream, amend)
-            origin = source(message.allergies, "hl7")
-            if origin:
-                record = session.RecordAllergies(allergies=allergies(message.allergies), source=origin)
+            differs |= state.identity != identity and not unconfirmed
+            origin, listed = source(message.allergies, "hl7"), allergies(message.allergies)
+            if origin and (unconfirmed or listed != state.allergies):
+                record = session.RecordAllergies(allergies=listed, source=origin)
                 await self._execute(f"{cause}:{session_id}:allergies", stream, record)
             changed.append(session_id)
+        if differs:
+            raise _HeldHere(
+                "PATIENT_CHANGED", "the demographics differ from those confirmed in a session under way"
+            )
         return changed
 
     def _same_patient(self, state: SessionState, patient: Patient) -> None:

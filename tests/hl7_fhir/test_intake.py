@@ -7,6 +7,8 @@ import pytest
 
 from engine.demo.order import order_message
 from engine.kernel.clock import ManualClock
+from engine.kernel.commands import Request
+from engine.kernel.ids import Stream
 from engine.runtime.executor import Executor
 from engine.runtime.ids import SeededIds
 from engine.runtime.subscriptions import Subscription
@@ -19,6 +21,7 @@ from integrations.hl7_fhir.intake import Feed, Intake
 from integrations.hl7_fhir.listener import Peer
 from integrations.hl7_fhir.profile import parse_profile
 from tests.hl7_fhir.wire import NOW
+from tests.workflows.session import stories as s
 
 PEER = Peer("127.0.0.1", 2575)
 ORDER = order_message(NOW, "1")
@@ -129,3 +132,51 @@ async def test_line_ends_in_free_text_become_blanks(desk: Desk) -> None:
     assert made.order.procedure_text == "CT abdomen with contrast"
     assert made.allergies[0].substance == "Penicillin G"
     assert made.allergies[0].reaction == "Hives , swelling"
+
+
+def update(family: str = "", allergy: str = "") -> bytes:
+    """An ADT^A08 about the order's patient, with another family name or an allergy."""
+    lines = ORDER.split(b"\r")
+    header = lines[0].replace(b"ORM^O01", b"ADT^A08").split(b"|")
+    header[9] = f"UPD{family}{allergy}".encode()[:20]
+    pid = next(line for line in lines if line.startswith(b"PID")).split(b"|")
+    if family:
+        pid[5] = family.encode() + b"^" + pid[5].partition(b"^")[2]
+    told = [b"|".join(header), b"|".join(pid)]
+    if allergy:
+        told.append(f"AL1|1|DA|{allergy}|SV|Anaphylaxis".encode())
+    return b"\r".join(told) + b"\r"
+
+
+@pytest.mark.hazard("H-09")
+async def test_an_allergy_told_in_mid_session_reaches_it(desk: Desk) -> None:
+    """The order's patient is being injected when the RIS tells of an allergy: it stands in the session, told once."""
+    await desk.send(ORDER)
+    [before] = await desk.sessions()
+    given = Request(
+        request_id="given", stream=Stream("session", before.session_id), command=s.dose(), actor=s.TECH
+    )
+    await desk.executor.execute(given)
+    await desk.send(update(allergy="Iohexol"))
+    [after] = await desk.sessions()
+
+    assert after.in_phase("injecting")
+    assert "Iohexol" in str(after.allergies)
+    version = after.version
+    await desk.send(update(allergy="Iohexol").replace(b"|UPD", b"|AGAIN"))
+    assert (await desk.sessions())[0].version == version
+
+
+@pytest.mark.hazard("H-07")
+async def test_another_name_in_mid_session_is_held_for_a_person(desk: Desk) -> None:
+    """Demographics that differ from those of a session under way change nothing and lie on the worklist."""
+    await desk.send(ORDER)
+    [before] = await desk.sessions()
+    given = Request(
+        request_id="given", stream=Stream("session", before.session_id), command=s.dose(), actor=s.TECH
+    )
+    await desk.executor.execute(given)
+    await desk.send(update(family="OTHER"))
+
+    assert (await desk.messages())[-1].reason == "PATIENT_CHANGED"
+    assert (await desk.sessions())[0].identity == before.identity
