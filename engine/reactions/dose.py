@@ -46,7 +46,6 @@ class Dose:
     rate: str
     formula: str
     cap_applied: bool
-    floor_applied: bool
     max_single_mg: Decimal | None
     max_cumulative_mg: Decimal | None
     repeat_min_s: int | None
@@ -68,7 +67,7 @@ class Dose:
         The mg are those in the mL drawn up; the exact dose stands beside them where it differs.
         """
         parts = [self.drug]
-        if self.unit and self.amount is not None:
+        if self.amount is not None:
             parts.append(f"{span(self.amount, self.amount_max)} {self.unit}")
             if self.dose_mg is not None:
                 parts.append(f"= {span(self.dose_mg, self.dose_max_mg)} mg")
@@ -169,7 +168,6 @@ def _dose(pack: Pack, row: DrugRow, age_years: int | None, weight_kg: Decimal | 
     volume_max = _volume(row, high)
     measured, measured_max = _measured(pack, row, volume), _measured(pack, row, volume_max)
     amount, amount_max = _amount_of(row, weight_kg)
-    mass = amount if low is None else low
     return Dose(
         row_id=row.id,
         drug=row.drug,
@@ -192,7 +190,6 @@ def _dose(pack: Pack, row: DrugRow, age_years: int | None, weight_kg: Decimal | 
         rate=row.rate,
         formula=_formula(row, low, high, amount, amount_max, (volume, volume_max), (measured, measured_max)),
         cap_applied=any(part.capped for part in (low, high, amount, amount_max) if part),
-        floor_applied=bool(mass and mass.floored),
         max_single_mg=row.max_single_mg,
         max_cumulative_mg=cumulative_cap_mg(row, age_years),
         repeat_min_s=row.repeat_min_s,

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from engine.kernel.errors import Invalid
 from engine.reactions.care_rows import WeightEstimate
-from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, measure, plain, resolve_dose
+from engine.reactions.dose import (
+    Dose,
+    PhysicianDecides,
+    WeightNeeded,
+    cumulative_cap_mg,
+    measure,
+    plain,
+    resolve_dose,
+    rule_text,
+    span,
+)
+from engine.reactions.pack import AgeCap, SyringeMark, WeightBand
 from engine.reactions.weight import both_readings, estimates, weight_problem
 from tests.reactions.packs import ACR, CONSENSUS, pack
 
@@ -113,6 +124,118 @@ def test_a_range_keeps_both_ends() -> None:
 
     assert (shown.dose_mg, shown.dose_max_mg) == (Decimal(25), Decimal(50))
     assert (shown.volume_ml, shown.volume_max_ml) == (Decimal("0.5"), Decimal(1))
+    assert shown.amount_text == "diphenhydramine 25-50 mg (50 mg/mL, 0.5-1 mL) IV"
+    assert shown.formula == "25 mg to 50 mg fixed; 50 mg/mL → 0.5-1 mL"
+
+
+def test_a_range_that_is_swallowed_keeps_both_ends_and_has_no_volume() -> None:
+    """25 to 50 mg by mouth: no syringe, no vial."""
+    shown = dose("A-DPH.PO", None, age=40)
+
+    assert shown.amount_text == "diphenhydramine 25-50 mg oral PO"
+    assert shown.formula == "25 mg to 50 mg fixed"
+
+
+def test_both_ends_of_a_range_are_drawn_up_downwards() -> None:
+    """Furosemide at 7.35 kg: what the syringe holds is said first, what was computed after it."""
+    shown = dose("C-FUR", "7.35")
+    same_start = dose("C-FUR", "7.2")
+
+    assert shown.amount_text == ("furosemide 3.6-7.3 mg (10 mg/mL, 0.36-0.73 mL; exactly 3.675-7.35 mg) IV")
+    assert shown.formula.endswith("; 10 mg/mL → 0.3675-0.735 mL, drawn up 0.36-0.73 mL")
+    assert same_start.amount_text == "furosemide 3.6-7.2 mg (10 mg/mL, 0.36-0.72 mL) IV"
+
+
+def test_a_fixed_dose_says_so_and_no_limit_touched_it() -> None:
+    """0.3 mg for every adult: not capped, whatever the adult weighs."""
+    shown = dose("A-EPI-IM", "120", age=40)
+
+    assert shown.formula == "0.3 mg fixed; 1 mg/mL → 0.3 mL"
+    assert not shown.cap_applied
+    assert shown.confirm == ""
+
+
+def test_what_is_drawn_up_stands_beside_what_was_computed() -> None:
+    """7.5 kg: the formula tells both volumes."""
+    expected = "0.01 mg/kg x 7.5 kg = 0.075 mg; 1 mg/mL → 0.075 mL, drawn up 0.07 mL"
+
+    assert dose("C-EPI-IM", "7.5").formula == expected
+
+
+def test_a_kit_without_a_strength_prints_see_vial_even_with_a_volume() -> None:
+    """A volume says nothing about what is in it."""
+    kit = replace(pack().drug("A-GLG"), volume_ml=Decimal(1))
+    shown = resolve_dose(pack(), kit, age_years=40, weight_kg=None)
+
+    assert isinstance(shown, Dose)
+    assert shown.formula == "1 mg fixed; concentration: see vial"
+
+
+def test_exactly_at_the_cap_nothing_was_cut() -> None:
+    """30 kg is 0.3 mg by weight: the cap is reached, not applied."""
+    assert not dose("C-EPI-IM", "30").cap_applied
+    assert "capped" not in dose("C-EPI-IM", "30").formula
+    assert dose("C-EPI-IM", "30.01").cap_applied
+
+
+@pytest.mark.parametrize(
+    ("kg", "low", "high", "capped"),
+    [
+        ("50", "500", "1000", False),
+        ("60", "600", "1000", True),
+        ("100", "1000", None, True),
+        ("120", "1000", None, True),
+    ],
+)
+def test_a_fluid_by_weight_stops_at_its_cap(kg: str, low: str, high: str | None, capped: bool) -> None:
+    """10 to 20 mL/kg and never more than a litre; where both ends are the litre it is no range."""
+    shown = dose("C-FLU", kg)
+
+    assert (shown.amount, shown.amount_max) == (Decimal(low), None if high is None else Decimal(high))
+    assert shown.cap_applied == capped
+    assert ("capped at 1000 mL" in shown.formula) == capped
+
+
+def test_a_fluid_waits_for_the_weight_with_its_rule() -> None:
+    """What is shown meanwhile has both ends and the cap, and no cap where the row has none."""
+    row = pack().drug("C-FLU")
+    waiting = resolve_dose(pack(), row, age_years=6, weight_kg=None)
+
+    assert isinstance(waiting, WeightNeeded)
+    assert waiting.formula == "10-20 mL/kg, at most 1000 mL"
+    assert rule_text(replace(row, max_single_amount=None)) == "10-20 mL/kg"
+    assert rule_text(pack().drug("A-EPI-IM")) == ""
+
+
+@pytest.mark.parametrize(
+    ("kg", "words"),
+    [
+        ("10", "10 kg is below 20 kg: 1 mg"),
+        ("20", "20 kg is below 30 kg: 2 mg"),
+        ("25", "25 kg is below 30 kg: 2 mg"),
+        ("30", "30 kg is 30 kg or more: 3 mg"),
+        ("40", "40 kg is 30 kg or more: 3 mg"),
+    ],
+)
+def test_the_formula_names_the_weight_band(kg: str, words: str) -> None:
+    """A dose in three bands: the band told is the one the dose came from."""
+    made = tuple(
+        WeightBand(from_kg=Decimal(start), dose_mg=Decimal(mg)) for start, mg in ((0, 1), (20, 2), (30, 3))
+    )
+    row = replace(pack().drug("C-EPI-AI"), dose_bands=made)
+    shown = resolve_dose(pack(), row, age_years=6, weight_kg=Decimal(kg))
+
+    assert isinstance(shown, Dose)
+    assert shown.formula == words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [("25", "50", "25-50"), ("25", None, "25"), ("25", "25", "25"), ("25", "25.0", "25")],
+)
+def test_a_range_is_written_only_where_there_is_one(low: str, high: str | None, text: str) -> None:
+    """ "25-25" would be read as a choice."""
+    assert span(Decimal(low), None if high is None else Decimal(high)) == text
 
 
 def test_an_unknown_weight_is_asked_for_and_a_fixed_dose_still_shows() -> None:
@@ -135,6 +258,7 @@ def test_the_physician_confirms_below_the_label_and_above_the_rule() -> None:
     """An auto-injector below 15 kg and atropine's minimum below 5 kg are confirmed."""
     assert dose("C-EPI-AI", "14.9").confirm
     assert not dose("C-EPI-AI", "15").confirm
+    assert not dose("C-EPI-AI", "16").confirm
     assert dose("C-ATR", "4.9").confirm
     assert not dose("C-ATR", "5").confirm
 
@@ -149,6 +273,22 @@ def test_glucagon_at_exactly_20_kg(kg: str, mg: str) -> None:
 def test_the_atropine_total_goes_by_age(age: int | None, total: str) -> None:
     """1 mg for a child, 2 mg from 12 years; the lower one when the age is unknown."""
     assert dose("C-ATR", "20", age=age).max_cumulative_mg == Decimal(total)
+
+
+def test_an_infants_total_is_the_one_from_birth() -> None:
+    """Age 0 is an age, and the total that starts at one year is not theirs yet."""
+    steps = (
+        AgeCap(from_years=0, max_cumulative_mg=Decimal(1)),
+        AgeCap(from_years=1, max_cumulative_mg=Decimal(2)),
+    )
+    row = replace(pack().drug("C-ATR"), cumulative_by_age=steps)
+
+    assert [cumulative_cap_mg(row, age) for age in (0, None, 1)] == [1, 1, 2]
+
+
+def test_the_heaviest_weight_is_still_a_weight() -> None:
+    """1,000 kg is taken, one past it is refused."""
+    assert dose("C-EPI-IM", "1000").dose_mg == Decimal("0.30")
 
 
 @pytest.mark.parametrize("kg", ["0", "-1", "NaN", "Infinity", "1000.1"])
@@ -167,6 +307,16 @@ def test_a_weight_that_is_none_is_refused_without_being_repeated(kg: str) -> Non
 def test_syringe_marks(exact: str, mark: str) -> None:
     """0.01 mL up to 1 mL, 0.1 mL above, always down."""
     assert measure(pack().syringe_marks, Decimal(exact)) == Decimal(mark)
+
+
+def test_the_last_mark_of_a_syringe_is_still_on_it() -> None:
+    """0.55 mL in a syringe that ends there is read by its own marks, not by those of the larger one."""
+    row = pack().syringe_marks[0]
+    small: SyringeMark = replace(row, up_to_ml=Decimal("0.55"))
+    marks = (small, pack().syringe_marks[1])
+
+    assert measure(marks, Decimal("0.55")) == Decimal("0.55")
+    assert measure(marks, Decimal("0.56")) == Decimal("0.5")
 
 
 @given(weight=WEIGHTS, row_id=st.sampled_from(EVERY_ROW), age=st.integers(0, 100))

@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from engine.reactions.guards import (
     Given,
     cap_problem,
+    cumulative_problem,
     fresh_order_problem,
     order_problems,
     product_problem,
     repeat_too_soon,
+    single_cap_mg,
+    single_problem,
     times_problem,
     total_mg,
 )
@@ -37,7 +40,8 @@ def reason(problem: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("mg", "expected"), [("0.3", ""), ("0.300", ""), ("0.31", "DOSE_OVER_CAP"), ("3", "DOSE_OVER_CAP")]
+    ("mg", "expected"),
+    [("0.15", ""), ("0.3", ""), ("0.300", ""), ("0.31", "DOSE_OVER_CAP"), ("3", "DOSE_OVER_CAP")],
 )
 def test_the_single_cap(mg: str, expected: str) -> None:
     """On the cap is allowed, above it is not (trap X-6, tenfold)."""
@@ -71,6 +75,58 @@ def test_three_auto_injectors_and_no_fourth() -> None:
     assert reason(times_problem(AI, before)) == "TOO_MANY_TIMES"
 
 
+def test_every_epinephrine_counts_toward_the_milligram_also_where_the_row_has_a_total_of_its_own() -> None:
+    """Decision (g): two IM and two IV doses leave no room for a device, although none of the three was used."""
+    counter = "".join(AI.counter)
+    before = [went_in(row, mg, counter=counter) for row, mg in (("A-EPI-IM", "0.3"), ("A-EPI-IV", "0.1"))] * 2
+    found = cap_problem(pack(), AI, Decimal("0.3"), before)
+
+    assert found is not None
+    assert (found.reason, found.row_id) == ("CUMULATIVE_EXCEEDED", "VAL-EPI-TOTAL")
+    assert found.sentence.startswith("0.8 mg of epinephrine went in; with 0.3 mg more")
+
+
+def test_the_milligram_of_epinephrine_is_of_epinephrine_only() -> None:
+    """Atropine and furosemide do not use it up, and epinephrine uses up the total of nothing else."""
+    others = [went_in("A-ATR", "3", counter="atropine"), went_in("A-FUR", "40", counter="furosemide")]
+    epinephrine = [went_in("A-EPI-IM", "0.3")] * 3
+
+    assert cap_problem(pack(), AI, Decimal("0.3"), others) is None
+    for row_id in ("A-ATR", "A-FUR", "A-ALB"):
+        row = pack().drug(row_id)
+        assert cap_problem(pack(), row, single_cap_mg(row), epinephrine) is None
+
+
+def test_only_devices_use_up_the_devices() -> None:
+    """Three auto-injectors may follow, whatever came from a syringe or from where nobody knows."""
+    before = [went_in("A-EPI-IM", "0.05")] * 3 + [went_in("", "0.05")] * 3
+
+    assert times_problem(AI, before) is None
+    assert cap_problem(pack(), AI, Decimal("0.3"), [*before, went_in("A-EPI-AI", "0.3")]) is None
+
+
+def test_a_row_without_a_stated_maximum_has_no_cap() -> None:
+    """Ondansetron has no single cap in the source: nothing is made up for it."""
+    row = pack().drug("A-OND")
+
+    assert single_cap_mg(row) is None
+    assert single_problem(row, Decimal(8)) is None
+    assert cap_problem(pack(), row, Decimal(8), ()) is None
+
+
+def test_an_order_of_unknown_milligrams_passes_the_caps() -> None:
+    """Oxygen, a fluid: what has no mg has no cap in mg."""
+    assert cap_problem(pack(), IM, None, [went_in("A-EPI-IM", "0.3")] * 4) is None
+
+
+def test_no_cap_holds_up_an_arrest_dose() -> None:
+    """Each check says so for itself."""
+    before = [went_in("A-EPI-ARREST", "1", counter="epinephrine_arrest")] * 5
+
+    assert single_problem(ARREST, Decimal(10)) is None
+    assert cumulative_problem(pack(), ARREST, Decimal(10), before) is None
+
+
 def test_arrest_doses_are_a_counter_of_their_own_without_a_stop() -> None:
     """Nothing blocks or delays an arrest dose, and it does not use up the anaphylaxis total."""
     arrest = [went_in("A-EPI-ARREST", "1", counter="epinephrine_arrest")] * 20
@@ -89,6 +145,23 @@ def test_a_dose_of_unknown_amount_counts_as_the_largest_one() -> None:
         reason(cap_problem(pack(), IM, Decimal("0.3"), [went_in("A-EPI-IM", None)] * 3))
         == "CUMULATIVE_EXCEEDED"
     )
+
+
+@pytest.mark.parametrize("row", pack().drugs, ids=lambda row: row.id)
+def test_an_unknown_amount_is_the_largest_of_its_own_row(row: DrugRow) -> None:
+    """An IV dose nobody measured is 0.1 mg, an IM one 0.3 mg; without a stated maximum nothing is made up."""
+    unknown = went_in("".join(list(row.id)), None, counter=row.counter)
+
+    assert total_mg(pack(), [unknown]) == (single_cap_mg(row) or 0)
+
+
+@pytest.mark.parametrize(
+    ("counter", "mg"),
+    [("epinephrine", "0.3"), ("hydrocortisone", "200"), ("ondansetron", "0"), ("of the ambulance", "0")],
+)
+def test_an_unknown_amount_by_no_row_is_the_largest_of_its_drug(counter: str, mg: str) -> None:
+    """Whoever gave it: the most that any row of the drug allows at once."""
+    assert total_mg(pack(), [went_in("", None, counter=counter)]) == Decimal(mg)
 
 
 def test_the_row_of_the_consensus_takes_the_place_of_the_fixed_one() -> None:
@@ -132,6 +205,13 @@ def test_the_interval_counts_from_any_route_and_says_how_long() -> None:
     assert found.sentence == "The next epinephrine IM is due in 180 s."
 
 
+def test_another_drug_holds_nothing_up() -> None:
+    """Albuterol and furosemide a moment ago do not delay epinephrine."""
+    before = [went_in("A-ALB", "0.18", counter="albuterol"), went_in("A-FUR", "20", counter="furosemide")]
+
+    assert repeat_too_soon(IM, before, NOON) is None
+
+
 def test_a_late_report_is_judged_by_its_own_time() -> None:
     """A dose reported afterwards is too soon beside its neighbour, before or after it, and not otherwise."""
     later = [went_in("A-EPI-IM", "0.3", 10)]
@@ -146,6 +226,8 @@ def test_a_vague_interval_needs_a_fresh_order_for_each_dose() -> None:
     assert repeat_too_soon(IV, [went_in("A-EPI-IV", "0.1")], NOON) is None
     assert fresh_order_problem(IV, ordered=1, given=0) is None
     assert reason(fresh_order_problem(IV, ordered=1, given=1)) == "FRESH_ORDER_NEEDED"
+    assert reason(fresh_order_problem(IV, ordered=1, given=2)) == "FRESH_ORDER_NEEDED"
+    assert fresh_order_problem(IV, ordered=3, given=1) is None
     assert fresh_order_problem(IM, ordered=0, given=3) is None
 
 
@@ -161,6 +243,30 @@ def test_albuterol_three_times() -> None:
     }
 
 
+def test_a_drug_is_counted_over_adult_and_child_rows_and_over_nothing_else() -> None:
+    """An age set right in mid-reaction gives no new three times; another drug does not use them up."""
+    row = pack().drug("A-ALB")
+
+    for times in (3, 4):
+        before = [went_in("C-ALB", "0.18", counter="albuterol")] * times
+        assert reason(times_problem(row, before)) == "TOO_MANY_TIMES"
+    assert times_problem(row, [went_in("A-ATR", "0.6", counter="atropine")] * 3) is None
+    assert times_problem(pack().drug("A-FEX"), [went_in("A-ALB", "0.18", counter="albuterol")]) is None
+
+
+def test_everything_that_stands_against_an_order_is_told_the_dose_first() -> None:
+    """A fourth device, set too high, a minute after the third: four reasons, the dangerous ones before the others."""
+    before = [went_in("A-EPI-AI", "0.3")] * 3
+    found = order_problems(pack(), AI, Decimal("0.4"), before, NOON + dt.timedelta(minutes=1))
+
+    assert [problem.reason for problem in found] == [
+        "DOSE_OVER_CAP",
+        "CUMULATIVE_EXCEEDED",
+        "TOO_MANY_TIMES",
+        "REPEAT_TOO_SOON",
+    ]
+
+
 @pytest.mark.parametrize(
     ("row", "strength", "route", "volume", "expected"),
     [
@@ -170,8 +276,10 @@ def test_albuterol_three_times() -> None:
         (IV, "0.1", "IV", "10", "WRONG_VOLUME"),
         (IM, "1", "IV", "0.3", "WRONG_ROUTE"),
         (IV, "0.1", "IV", "1", ""),
+        (IV, "0.1", "IM", "1", "WRONG_ROUTE"),
+        (IM, "1", "IM", "0.2", ""),
     ],
-    ids=["right", "X-1", "X-2", "X-3", "X-4", "right-iv"],
+    ids=["right", "X-1", "X-2", "X-3", "X-4", "right-iv", "iv-row-given-im", "less"],
 )
 def test_the_product_in_the_hand(row: DrugRow, strength: str, route: str, volume: str, expected: str) -> None:
     """Traps X-1 to X-4: concentration, route and volume are those of the row."""
