@@ -1,7 +1,7 @@
 """Every mutant of the doses and the guards is caught by a test of the reactions, or changes no dose, cap or interval.
 
-Rule: what changes files works in a copy, never in the checkout. cosmic-ray and not mutmut: it changes one file there and
-runs the ordinary test command; mutmut runs functions that it rewrote, and leaves decorated ones out.
+Rule: what changes files works in a copy, never in the checkout. cosmic-ray and not mutmut: it changes one file there
+and runs the ordinary test command; mutmut runs functions that it rewrote, and leaves decorated ones out.
 """
 
 import shlex
