@@ -13,6 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from engine.access.offline import OfflineEnrichers
 from engine.access.scope import authorize
 from engine.access.signing import check_approval
 from engine.access.tokens import TokenVerifier
@@ -287,6 +288,7 @@ class _Core:
     registry: Registry
     copies: RecordCopies
     emergency: EmergencyPacks
+    verifier: TokenVerifier
     timers: Timers
     watchers: Watchers
 
@@ -313,6 +315,9 @@ def _core(settings: Settings) -> _Core:
     executor.enrichers.update(DrillEnrichers(registry).all())
     executor.enrichers.update(Debriefings(executor).all())
     executor.enrichers.update(RecordEnrichers(reader, keys.seal, clock).all())
+    # Sign-in keeps wall time, so that a demonstration's jumps sign nobody out.
+    verifier = TokenVerifier({TOKEN_KEY_ID: keys.token.public_key()}, SystemClock())
+    executor.enrichers.update(OfflineEnrichers(executor, verifier).all())
     return _Core(
         keys=keys,
         demo_clock=demo_clock,
@@ -330,6 +335,7 @@ def _core(settings: Settings) -> _Core:
         emergency=EmergencyPacks(
             executor, clock, keys.seal, reactions, site_overlays(settings), life_s=settings.emergency_pack_s
         ),
+        verifier=verifier,
         timers=Timers(executor),
         watchers=Watchers(executor),
     )
@@ -352,9 +358,7 @@ def _pipeline(core: _Core, lines: Lines) -> Pipeline:
         demo_clock=demo,
         advance=jump,
     )
-    # Sign-in keeps wall time, so that a demonstration's jumps sign nobody out.
-    verifier = TokenVerifier({TOKEN_KEY_ID: core.keys.token.public_key()}, SystemClock())
-    return Pipeline(Servicers(ports), verifier, lambda: ids.name("inc"))
+    return Pipeline(Servicers(ports), core.verifier, lambda: ids.name("inc"))
 
 
 def build(settings: Settings) -> Engine:

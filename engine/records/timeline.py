@@ -4,6 +4,7 @@ Rule: sentences are made from what the file says and nothing else; single pages 
 grade that was suggested before, are left out.
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -182,6 +183,16 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
         "reaction",
         lambda p: f"Emergency call: {p['service']}" + (f", to {p['address']}" if p.get("address") else ""),
     ),
+    "OnsetReported": ("reaction", "REACTION pressed without the network"),
+    "ReadBackReported": ("reaction", lambda p: f"Read back as said: {dose_text({'drug': p['step'], **p})}"),
+    "NoteRecorded": ("reaction", lambda p: f"Note: {p['text']}"),
+    "OfflineLogReported": (
+        "exception",
+        lambda p: (
+            f"Console's log received: {len(p['entries'])} entries written without the network by "
+            f"{p['shown'](p['written_by'])}"
+        ),
+    ),
     "ReactionImproving": ("reaction", "Patient improving"),
     "ReactionResolved": ("reaction", "Signs resolved"),
     "ReactionDisposed": ("reaction", lambda p: f"Disposition: {words(p['disposition'])}"),
@@ -237,13 +248,19 @@ def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
         if event["stream"].startswith("reaction/"):
             kind = "reaction"
         who = ENGINE if event["type"] in _COMPUTED else event["actor"]["person_id"]
+        offline = payload.get("offline")
+        if offline is not None and event["type"] not in _COMPUTED:
+            who = offline["by"]
         moments.append(
             Moment(
-                at=event["at"],
+                at=event["at"] if offline is None else offline["at"],
                 text=sentence + (f" [{', '.join(map(words, event['flags']))}]" if event["flags"] else ""),
                 who=people.shown(who),
                 event_id=f"{event['stream']}@{event['version']}",
                 kind=kind,
             )
         )
+    if any("offline" in event["flags"] for event in events):
+        # What was written without the network stands where it happened; the rest is in the order of the log already.
+        moments.sort(key=lambda moment: dt.datetime.fromisoformat(moment.at))
     return moments

@@ -8,6 +8,7 @@ from statemachine import State, StateChart
 
 from engine.kernel.machine import Facts
 from engine.workflows.session import readiness
+from engine.workflows.session.offline import opens
 from engine.workflows.session.state import CredentialEvidence
 
 RESPONDING = ["responder_not_qualified", "responder_is_technologist"]
@@ -164,6 +165,7 @@ class SessionChart(StateChart[None]):
             record_gap_action = signed.to(closing) | sealed.to(closing)
             report_reaction = signed.to(closing) | sealed.to(closing)
             report_late_entry = signed.to(closing) | sealed.to(closing)
+            report_offline_log = signed.to(closing) | sealed.to(closing)
 
         class line(State.Compound):
             """The two-way audio and video, as the media node proves it."""
@@ -216,6 +218,9 @@ class SessionChart(StateChart[None]):
             resolved = State()
 
             report_reaction = none.to(active) | resolved.to(active)
+            report_offline_log = none.to(active, cond=["opens_reaction"]) | resolved.to(
+                active, cond=["opens_reaction"]
+            )
             report_reaction_closed = active.to(resolved, unless=[], cond=["last_open_reaction"])
 
     record_screening = session.to(None)
@@ -231,6 +236,7 @@ class SessionChart(StateChart[None]):
     report_reaction = session.to(None)
     report_reaction_closed = session.to(None)
     report_late_entry = session.to(None)
+    report_offline_log = session.to(None)
     report_line_connecting = session.to(None)
     report_line_verified = session.to(None)
     report_line_degraded = session.to(None)
@@ -448,6 +454,11 @@ def record_incomplete(f: Facts) -> bool:
     return bool(f.command.missing)
 
 
+def opens_reaction(f: Facts) -> bool:
+    """Route: the console's log begins a reaction that was not known."""
+    return opens(f.state, f.command)
+
+
 def last_open_reaction(f: Facts) -> bool:
     """Route: the reaction being closed is the only one open."""
     return set(f.state.open_reactions) <= {f.command.reaction_id}
@@ -515,6 +526,7 @@ GUARDS = {
         record_changed,
         record_unconfirmed,
         record_incomplete,
+        opens_reaction,
         last_open_reaction,
     )
 }

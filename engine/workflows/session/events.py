@@ -12,6 +12,7 @@ from engine.workflows.session.state import (
     CredentialEvidence,
     KitItem,
     LineEvidence,
+    OfflineEntry,
     Order,
     PatientIdentity,
     Ready,
@@ -334,6 +335,23 @@ class ReactionAlarmRepeated(Event):
 
     reaction_id: str
     alerted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineLogReported(Event):
+    """What a console wrote down without the network came in: the new entries, by the time of the device.
+
+    `written_by` is whose sign-in the log was begun under, which held until `signed_in_until`.
+    """
+
+    log_id: str
+    reaction_id: str
+    pack_hash: str
+    began_at: dt.datetime
+    device_at: dt.datetime
+    written_by: str
+    signed_in_until: dt.datetime | None
+    entries: tuple[OfflineEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

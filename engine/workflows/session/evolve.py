@@ -8,7 +8,7 @@ from typing import Any
 from engine.kernel.commands import Actor
 from engine.kernel.events import Event, Recorded
 from engine.workflows.session import events as e
-from engine.workflows.session.state import Attestation, ContrastDose, Gap, Kit, SessionState
+from engine.workflows.session.state import Attestation, ContrastDose, Gap, Kit, OfflineLog, SessionState
 
 Change = Callable[[SessionState, Any, dt.datetime, Actor], SessionState]
 
@@ -123,6 +123,18 @@ def _reaction(s: SessionState, v: e.ReactionReported, at: dt.datetime, by: Actor
     )
 
 
+def _offline_log(s: SessionState, v: e.OfflineLogReported, at: dt.datetime, by: Actor) -> SessionState:
+    taken = frozenset(entry.entry_id for entry in v.entries)
+    before = next((log for log in s.offline_logs if log.log_id == v.log_id), None)
+    others = tuple(log for log in s.offline_logs if log.log_id != v.log_id)
+    log = OfflineLog(
+        log_id=v.log_id,
+        reaction_id=v.reaction_id,
+        entries=taken | before.entries if before is not None else taken,
+    )
+    return replace(s, offline_logs=(*others, log))
+
+
 _CHANGES: dict[type[Event], Change] = {
     e.SessionScheduled: _scheduled,
     e.OrderAmended: lambda s, v, at, by: replace(
@@ -165,6 +177,7 @@ _CHANGES: dict[type[Event], Change] = {
     e.InjectionCompleted: lambda s, v, at, by: replace(s, observation_over=False),
     e.ObservationElapsed: lambda s, v, at, by: replace(s, observation_over=True),
     e.ReactionReported: _reaction,
+    e.OfflineLogReported: _offline_log,
     e.ReactionClosed: lambda s, v, at, by: replace(s, open_reactions=s.open_reactions - {v.reaction_id}),
     e.LineVerified: lambda s, v, at, by: replace(s, line_ever_verified=True, line_down_since=None),
     e.LineDegraded: lambda s, v, at, by: replace(s, line_down_since=None),

@@ -225,6 +225,58 @@ class Objectives:
     credential_check_s: int = 3600
 
 
+class OfflineKind(StrEnum):
+    """What a console wrote down without the network."""
+
+    ONSET = "onset"
+    SIGNS = "signs"
+    VITALS = "vitals"
+    WEIGHT = "weight"
+    STEP_DONE = "step_done"
+    READ_BACK = "read_back"
+    MEDICATION = "medication"
+    EMERGENCY_CALL = "emergency_call"
+    IMPROVING = "improving"
+    RESOLVED = "resolved"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineEntry:
+    """One fact of a console's log. `entry_id` is the device's own; `at` is its clock's time; the rest is by `kind`."""
+
+    entry_id: str
+    kind: OfflineKind
+    at: dt.datetime
+    by: str
+    signs: tuple[str, ...] = ()
+    systolic_mmhg: int | None = None
+    diastolic_mmhg: int | None = None
+    heart_rate_bpm: int | None = None
+    spo2_percent: int | None = None
+    respiratory_rate_bpm: int | None = None
+    conscious: bool | None = None
+    weight_kg: Decimal | None = None
+    weight_method: str = ""
+    step_id: str = ""
+    drug: str = ""
+    route: str = ""
+    dose_mg: Decimal | None = None
+    concentration_mg_per_ml: Decimal | None = None
+    volume_ml: Decimal | None = None
+    service: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineLog:
+    """A console's log as far as it has come in: the reaction that it is of, and which entries were taken."""
+
+    log_id: str
+    reaction_id: str
+    entries: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
     """One session. `version` 0 means it does not exist yet."""
@@ -275,6 +327,7 @@ class SessionState:
     observation_over: bool = False
     reactions: tuple[str, ...] = ()
     open_reactions: frozenset[str] = field(default_factory=frozenset)
+    offline_logs: tuple[OfflineLog, ...] = ()
     revision: int = 1
     confirmed: Signature | None = None
     attested: Signature | None = None
