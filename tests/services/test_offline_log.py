@@ -100,7 +100,7 @@ async def test_a_log_that_nobody_was_signed_in_for_is_refused_whole(offline: Hou
     """Forged, begun before the sign-in, begun after it, another organization's, another site's, another role's."""
     stranger = Ed25519PrivateKey.generate()
     tokens = {
-        CODE.UNAUTHENTICATED: [offline.token("responder", key=stranger), "no token at all"],
+        CODE.UNAUTHENTICATED: [offline.token("responder", key=stranger), "no.token.here"],
         CODE.NOT_FOUND: [offline.token("responder", organization="org-2")],
         CODE.PERMISSION_DENIED: [
             offline.token("responder", sites=("site-2",)),
