@@ -1,5 +1,6 @@
 """What a reaction's events write into the record: its course, each directed step and each drug, with who and when."""
 
+import datetime as dt
 from typing import Any
 
 from engine.kernel.events import Event, Recorded
@@ -22,6 +23,11 @@ def _by(r: Recorded, v: Any) -> str:
     return offline.by if offline is not None else r.actor.person_id
 
 
+def _in_time(entries: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return entries by when they happened; what a console wrote down offline came in after what it came before."""
+    return sorted(entries, key=lambda entry: dt.datetime.fromisoformat(entry[name]))
+
+
 def _reported(b: Book, r: Recorded, v: session.ReactionReported) -> None:
     b.memory.setdefault("reactions", []).append(v.reaction_id)
     reported = {"at": r.at, "by": r.actor.person_id, "alerted": v.alerted or None}
@@ -35,12 +41,14 @@ def _opened(b: Book, r: Recorded, v: e.ReactionOpened) -> None:
 
 def _signs(b: Book, r: Recorded, v: e.SignsRecorded) -> None:
     before = b.values.get("reaction.signs", {}).get(r.stream.id, [])
-    b.under("reaction.signs", r.stream.id, [*before, {**plain(v), "at": _at(r, v)}], r.id)
+    b.under(
+        "reaction.signs", r.stream.id, _in_time([*before, plain({**plain(v), "at": _at(r, v)})], "at"), r.id
+    )
 
 
 def _vitals(b: Book, r: Recorded, v: e.VitalsRecorded) -> None:
     before = b.values.get("reaction.vitals", {}).get(r.stream.id, [])
-    b.under("reaction.vitals", r.stream.id, [*before, v.vitals], r.id)
+    b.under("reaction.vitals", r.stream.id, _in_time([*before, plain(v.vitals)], "at"), r.id)
 
 
 def _weighed(b: Book, r: Recorded, v: e.PatientWeightRecorded) -> None:
@@ -177,6 +185,7 @@ def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
         "beyond": list(v.beyond),
     }
     b.add("interventions.medications", drug, r.id)
+    b.values["interventions.medications"] = _in_time(b.values["interventions.medications"], "given_at")
     if v.beyond:
         past = {
             "at": _at(r, v),

@@ -11,6 +11,7 @@ from engine.policies.offline_log_merges import offline_log_merges
 from engine.reactions import commands as rc
 from engine.reactions.decide import Objectives
 from engine.reactions.machine import machine
+from engine.reactions.state import Offline
 from engine.records.document import codec, render
 from engine.records.sheet import sheet
 from engine.records.timeline import timeline
@@ -107,6 +108,29 @@ def test_facts_stand_by_their_own_times_and_people(driver: Driver) -> None:
     assert record.value("reaction.signs")["ses-1-r1"][0]["at"] < log["last_at"]
     unexpected = record.value("exceptions.unexpected") or []
     assert [one for one in unexpected if set(one["flags"]) == {"offline"}] == []
+
+
+def test_lists_are_by_when_things_happened(driver: Driver) -> None:
+    """A dose that was told on the line before the log came in stands after the one that went in before it."""
+    later = OfflineEntry(
+        entry_id="entry-early",
+        kind=OfflineKind.MEDICATION,
+        at=driver.now - dt.timedelta(minutes=59),
+        by="nurse-7",
+        drug="epinephrine",
+        route="IM",
+    )
+    told = rc.RecordMedicationGiven(
+        drug=later.drug,
+        route=later.route,
+        given_at=later.at,
+        offline=Offline(entry_id=later.entry_id, at=later.at, by=later.by),
+    )
+    driver.send(REACTION, stories.POLICY, rc.ReportOfflineEntries(facts=(told,)))
+    times = [dose["given_at"] for dose in driver.record.value("interventions.medications")]
+
+    assert len(times) == 2
+    assert times == sorted(times)
 
 
 def test_the_timeline_tells_it_where_it_happened(driver: Driver) -> None:
