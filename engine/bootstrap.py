@@ -25,6 +25,7 @@ from engine.notify.pages import ConsoleChannel, Pager
 from engine.people.drilling import DrillEnrichers
 from engine.people.enrich import PeopleEnrichers
 from engine.people.registry import Registry
+from engine.people.screening import ScreeningEnrichers
 from engine.people.verdict import Rules
 from engine.people.view import Views
 from engine.policies import POLICIES
@@ -314,6 +315,9 @@ def _core(settings: Settings) -> _Core:
     )
     executor.enrichers.update(DrillEnrichers(registry).all())
     executor.enrichers.update(Debriefings(executor).all())
+    executor.enrichers.update(
+        ScreeningEnrichers(registry, reactions.pack, clock, resolve_doses=reactions.decision_support).all()
+    )
     executor.enrichers.update(RecordEnrichers(reader, keys.seal, clock).all())
     # Sign-in keeps wall time, so that a demonstration's jumps sign nobody out.
     verifier = TokenVerifier({TOKEN_KEY_ID: keys.token.public_key()}, SystemClock())

@@ -19,6 +19,7 @@ from engine.workflows.session.state import (
     Order,
     PatientIdentity,
     Screening,
+    ScreeningEvidence,
     VerdictEvidence,
 )
 
@@ -74,10 +75,11 @@ class StartPreparation(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordScreening(Command):
-    """Report the screening answers."""
+    """Report the screening answers. `evidence` is filled by the engine."""
 
     fact: ClassVar[bool] = True
     screening: Screening
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +188,14 @@ class ConfirmIdentity(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewScreening(Command):
-    """The physician has reviewed history, allergies and screening answers, unknowns included."""
+    """The physician has reviewed history, allergies and screening answers, unknowns included.
+
+    `seen` are the rows whose findings were on the physician's screen, () when the client does not say. `evidence` is
+    filled by the engine.
+    """
+
+    seen: tuple[str, ...] = ()
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +208,14 @@ class ConfirmView(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearForContrast(Command):
-    """The physician clears the injection of this agent."""
+    """The physician clears the injection of this agent; against a hold or another study, with a reason.
+
+    `evidence` is filled by the engine.
+    """
 
     agent: str
+    reason: str = ""
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

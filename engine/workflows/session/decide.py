@@ -15,7 +15,7 @@ from engine.kernel.machine import Context
 from engine.workflows.session import commands as c
 from engine.workflows.session import events as e
 from engine.workflows.session import readiness
-from engine.workflows.session.chart import given_identifiers
+from engine.workflows.session.chart import against, given_identifiers
 from engine.workflows.session.evolve import evolve
 from engine.workflows.session.offline import fresh, opens, reaction_of
 from engine.workflows.session.state import (
@@ -99,10 +99,21 @@ def _confirm_identity(s: SessionState, m: c.ConfirmIdentity, x: Context) -> Iter
 def _review(s: SessionState, m: c.ReviewScreening, x: Context) -> Iterator[Event]:
     assert s.screening is not None
     answers = ("prior_reaction", "asthma", "renal_risk", "metformin", "pregnancy", "beta_blocker")
-    unknown = [name for name in answers if getattr(s.screening, name) == "unknown"]
+    unknown = [name for name in answers if s.screening.answer(name) == "unknown"]
     if not s.allergies_source:
         unknown.append("allergies")
-    yield e.ScreeningReviewed(unknown=tuple(unknown))
+    found = m.evidence or s.screened
+    findings = found.findings if found else ()
+    unknown += [name for finding in findings for name in finding.unknown]
+    yield e.ScreeningReviewed(
+        unknown=tuple(dict.fromkeys(unknown)),
+        findings=tuple(dict.fromkeys(finding.row_id for finding in findings)),
+        evidence=m.evidence if m.evidence != s.screened else None,
+    )
+
+
+def _clear(s: SessionState, m: c.ClearForContrast, x: Context) -> Iterator[Event]:
+    yield e.ContrastCleared(agent=m.agent, reason=m.reason, against=against(s, m))
 
 
 def _evaluate(s: SessionState, m: c.EvaluateRules, x: Context) -> Iterator[Event]:
@@ -321,7 +332,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
         *_close_gap(s, x.now, "cancelled"),
     ],
     c.StartPreparation: lambda s, m, x: [e.PreparationStarted(technologist_id=x.actor.person_id)],
-    c.RecordScreening: lambda s, m, x: [e.ScreeningRecorded(screening=m.screening)],
+    c.RecordScreening: lambda s, m, x: [e.ScreeningRecorded(screening=m.screening, evidence=m.evidence)],
     c.RecordAllergies: lambda s, m, x: [e.AllergiesRecorded(allergies=m.allergies, source=m.source)],
     c.RecordWeight: lambda s, m, x: [e.WeightRecorded(weight_kg=m.weight_kg, method=m.method)],
     c.RecordKitChecked: _kit,
@@ -338,7 +349,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.ConfirmView: lambda s, m, x: [
         e.ViewConfirmed(patient_visible=m.patient_visible, injection_site_visible=m.injection_site_visible)
     ],
-    c.ClearForContrast: lambda s, m, x: [e.ContrastCleared(agent=m.agent)],
+    c.ClearForContrast: _clear,
     c.DeferContrast: lambda s, m, x: [e.ContrastDeferred(reason=m.reason)],
     c.DeclineContrast: lambda s, m, x: [e.ContrastDeclined(reason=m.reason)],
     c.AttestVerdict: lambda s, m, x: [e.VerdictAttested(reason=m.reason, role=x.actor.role)],

@@ -17,6 +17,8 @@ from engine.workflows.session.state import (
     PatientIdentity,
     Ready,
     Screening,
+    ScreeningEvidence,
+    ScreeningFinding,
     Signature,
     VerdictEvidence,
 )
@@ -76,9 +78,10 @@ class PreparationStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningRecorded(Event):
-    """Screening answers as given."""
+    """Screening answers as given, and what the protocols said of them; `evidence` None: they were not asked."""
 
     screening: Screening
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +185,15 @@ class IdentityConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningReviewed(Event):
-    """The physician reviewed history and screening; `unknown` names what was unknown then."""
+    """The physician reviewed history and screening; `unknown` names what was unknown then.
+
+    `findings` are the rows under review, strictest first; `evidence` is what they said when it had changed since it
+    was recorded, else None.
+    """
 
     unknown: tuple[str, ...]
+    findings: tuple[str, ...] = ()
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,9 +206,11 @@ class ViewConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastCleared(Event):
-    """The physician cleared the injection of an agent."""
+    """The physician cleared the injection of an agent; `against` are the findings that `reason` answers."""
 
     agent: str
+    reason: str = ""
+    against: tuple[ScreeningFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,7 +142,9 @@ _CHANGES: dict[type[Event], Change] = {
     ),
     e.PatientAmended: lambda s, v, at, by: replace(s, identity=v.identity, age_years=v.age_years),
     e.PreparationStarted: lambda s, v, at, by: replace(s, technologist_id=v.technologist_id),
-    e.ScreeningRecorded: lambda s, v, at, by: replace(s, screening=v.screening, screening_reviewed=False),
+    e.ScreeningRecorded: lambda s, v, at, by: replace(
+        s, screening=v.screening, screened=v.evidence, screening_reviewed=False
+    ),
     e.AllergiesRecorded: lambda s, v, at, by: replace(
         s, allergies=v.allergies, allergies_source=v.source, screening_reviewed=False
     ),
@@ -159,7 +161,9 @@ _CHANGES: dict[type[Event], Change] = {
         s, physician=v.evidence, physician_present=True, hand_off_to="", view_confirmed=False
     ),
     e.IdentityConfirmed: lambda s, v, at, by: replace(s, identity_confirmed=True),
-    e.ScreeningReviewed: lambda s, v, at, by: replace(s, screening_reviewed=True),
+    e.ScreeningReviewed: lambda s, v, at, by: replace(
+        s, screened=v.evidence or s.screened, screening_reviewed=True
+    ),
     e.ViewConfirmed: lambda s, v, at, by: replace(
         s, view_confirmed=v.patient_visible and v.injection_site_visible
     ),
