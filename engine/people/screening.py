@@ -4,6 +4,7 @@ Rule: it gathers and asks; it refuses nothing. `questionnaire` is the one place 
 the rows are asked: a laboratory feed that brings an eGFR adds it to the session's facts, and to this function.
 """
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, get_args, get_type_hints
@@ -67,25 +68,31 @@ class ScreeningEnrichers:
             return None
         directory = await self._registry.directory(state.organization_id)
         today = self._clock.now().astimezone(site_zone(directory, state.site_id)).date()
-        asked = questionnaire(self._pack, state, screening)
-        said = screen(self._pack, asked, today, resolve_doses=self._resolve_doses)
-        return ScreeningEvidence(
-            findings=tuple(
-                ScreeningFinding(
-                    outcome=one.outcome,
-                    row_id=one.row_id,
-                    sentence=one.sentence,
-                    citation=one.citation,
-                    evidence=one.evidence,
-                    unknown=one.unknown,
-                    lab_age_days=one.lab_age_days,
-                )
-                for one in said.findings
-            ),
-            premedication=tuple(_offered(one) for one in said.premedication),
-            pack_id=self._pack.pack_id,
-            pack_hash=self._pack.hash,
-        )
+        return ask(self._pack, state, screening, today, resolve_doses=self._resolve_doses)
+
+
+def ask(
+    pack: Pack, state: SessionState, screening: Screening, today: dt.date, *, resolve_doses: bool = True
+) -> ScreeningEvidence:
+    """Return what a pack says of a session's screening on a day."""
+    said = screen(pack, questionnaire(pack, state, screening), today, resolve_doses=resolve_doses)
+    return ScreeningEvidence(
+        findings=tuple(
+            ScreeningFinding(
+                outcome=one.outcome,
+                row_id=one.row_id,
+                sentence=one.sentence,
+                citation=one.citation,
+                evidence=one.evidence,
+                unknown=one.unknown,
+                lab_age_days=one.lab_age_days,
+            )
+            for one in said.findings
+        ),
+        premedication=tuple(_offered(one) for one in said.premedication),
+        pack_id=pack.pack_id,
+        pack_hash=pack.hash,
+    )
 
 
 def questionnaire(pack: Pack, state: SessionState, screening: Screening) -> Questionnaire:
