@@ -13,6 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from engine.access.offline import OfflineEnrichers
 from engine.access.scope import authorize
 from engine.access.signing import check_approval
 from engine.access.tokens import TokenVerifier
@@ -24,6 +25,7 @@ from engine.notify.pages import ConsoleChannel, Pager
 from engine.people.drilling import DrillEnrichers
 from engine.people.enrich import PeopleEnrichers
 from engine.people.registry import Registry
+from engine.people.screening import ScreeningEnrichers
 from engine.people.verdict import Rules
 from engine.people.view import Views
 from engine.policies import POLICIES
@@ -287,6 +289,7 @@ class _Core:
     registry: Registry
     copies: RecordCopies
     emergency: EmergencyPacks
+    verifier: TokenVerifier
     timers: Timers
     watchers: Watchers
 
@@ -312,7 +315,13 @@ def _core(settings: Settings) -> _Core:
     )
     executor.enrichers.update(DrillEnrichers(registry).all())
     executor.enrichers.update(Debriefings(executor).all())
+    executor.enrichers.update(
+        ScreeningEnrichers(registry, reactions.pack, clock, resolve_doses=reactions.decision_support).all()
+    )
     executor.enrichers.update(RecordEnrichers(reader, keys.seal, clock).all())
+    # Sign-in keeps wall time, so that a demonstration's jumps sign nobody out.
+    verifier = TokenVerifier({TOKEN_KEY_ID: keys.token.public_key()}, SystemClock())
+    executor.enrichers.update(OfflineEnrichers(executor, verifier).all())
     return _Core(
         keys=keys,
         demo_clock=demo_clock,
@@ -330,6 +339,7 @@ def _core(settings: Settings) -> _Core:
         emergency=EmergencyPacks(
             executor, clock, keys.seal, reactions, site_overlays(settings), life_s=settings.emergency_pack_s
         ),
+        verifier=verifier,
         timers=Timers(executor),
         watchers=Watchers(executor),
     )
@@ -352,9 +362,7 @@ def _pipeline(core: _Core, lines: Lines) -> Pipeline:
         demo_clock=demo,
         advance=jump,
     )
-    # Sign-in keeps wall time, so that a demonstration's jumps sign nobody out.
-    verifier = TokenVerifier({TOKEN_KEY_ID: core.keys.token.public_key()}, SystemClock())
-    return Pipeline(Servicers(ports), verifier, lambda: ids.name("inc"))
+    return Pipeline(Servicers(ports), core.verifier, lambda: ids.name("inc"))
 
 
 def build(settings: Settings) -> Engine:

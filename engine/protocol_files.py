@@ -13,7 +13,7 @@ from engine.access.signing import Approval
 from engine.kernel.canonical import canonical_bytes
 from engine.kernel.errors import Corrupt
 from engine.reactions.overlay import SiteOverlay, parse_overlay
-from engine.reactions.pack import Pack, content_hash
+from engine.reactions.pack import Pack, written_hash
 
 APPROVAL = ".approval.json"
 
@@ -30,11 +30,13 @@ def overlay_subject(overlay: SiteOverlay) -> str:
 
 def read_pack(path: Path) -> Pack:
     """Return the pack in a kept file. Raises Corrupt when it is none, or not the one that its name says."""
+    content = path.read_bytes()
     try:
-        pack = msgspec.json.decode(path.read_bytes(), type=Pack)
+        pack = msgspec.json.decode(content, type=Pack)
     except msgspec.MsgspecError as error:
         raise Corrupt(f"{path.name} cannot be read as a pack: restore it") from error
-    if content_hash(pack) != pack.hash or pack.hash != path.stem:
+    # As written, not as read: a row gains fields with their defaults when the schema does, and stays what was signed.
+    if written_hash(msgspec.json.decode(content)) != pack.hash or pack.hash != path.stem:
         raise Corrupt(f"{path.name} was changed: its content has another hash; restore it")
     return pack
 

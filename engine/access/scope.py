@@ -31,6 +31,15 @@ def authorize(principal: Principal | None, machine: Machine, state: Any, command
         raise Forbidden("your sign-in does not cover this site")
 
 
+def caller_request_id(organization_id: str, request_id: str) -> str:
+    """Return the id a caller's request is kept under.
+
+    The engine's own parts (timers, policies) and other organizations have names of their own, so nobody can take
+    theirs.
+    """
+    return f"rpc:{organization_id}:{request_id}"
+
+
 def within(principal: Principal, what: str, holder: Any, *, stream_id: str = "") -> None:
     """Check that what `holder` (a state, or the command that makes one) belongs to is in the person's sign-in.
 

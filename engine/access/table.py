@@ -61,6 +61,7 @@ _SERVICES: Mapping[str, Mapping[str, frozenset[str]]] = {
         "CompleteMonitoring": TECHNOLOGIST,
         "RecordVitals": CLINICAL,
         "ReportReaction": CLINICAL,
+        "ReportOfflineLog": CLINICAL,
         "ReportLineLost": CLINICAL,
         "ReportOnPhone": CLINICAL,
         "RecordGapAction": CLINICAL,

@@ -38,6 +38,7 @@ class Principal:
     organization_id: str
     sites: frozenset[str]
     token_id: str
+    issued_at: dt.datetime
     expires_at: dt.datetime
 
     def covers(self, site_id: str) -> bool:
@@ -113,6 +114,16 @@ class TokenVerifier:
             raise
         return principal
 
+    def held(self, token: str, at: dt.datetime) -> Principal:
+        """Return who was signed in with a token at a moment, which may be long ago.
+
+        Raises Unauthenticated for a token that is forged, or that did not hold then.
+        """
+        principal = self._read(token)
+        if not principal.issued_at <= at < principal.expires_at:
+            raise Unauthenticated("nobody was signed in with this token at that moment")
+        return principal
+
     def still_valid(self, principal: Principal) -> None:
         """Raise Unauthenticated once the sign-in has expired: asked again and again by long calls."""
         if self._clock.now() >= principal.expires_at:
@@ -146,6 +157,7 @@ class TokenVerifier:
             organization_id=parse_id("org", str(claims["org"])),
             sites=frozenset(str(site) for site in sites),
             token_id=str(claims["jti"]),
+            issued_at=issued,
             expires_at=expires,
         )
 

@@ -32,6 +32,17 @@ def _given(m: Mapping[str, Any]) -> str:
     return f"{m['drug']}{dose} {m['route']} is in"
 
 
+def _screened(e: Mapping[str, Any]) -> str:
+    findings = (e.get("evidence") or {"findings": ()})["findings"]
+    if not findings:
+        return "screening recorded"
+    first = findings[0]
+    return (
+        f"screening recorded: {len(findings)} findings, the strictest is {_words(first['outcome'])} "
+        f"(row {first['row_id']}: {first['sentence'].split('. ')[0].rstrip('.')})"
+    )
+
+
 def _suggested(e: Mapping[str, Any]) -> str:
     if e["severity"] is None:
         return f"the physician decides: {e['physician_decides'] or 'no rule fires'}"
@@ -79,6 +90,7 @@ STORY: dict[str, tuple[str, Said]] = {
         "white",
         lambda e: f"identity confirmed by {' and '.join(map(_words, e['matched']))}",
     ),
+    "ScreeningRecorded": ("white", _screened),
     "ScreeningReviewed": (
         "white",
         lambda e: f"screening reviewed; unknown: {', '.join(map(_words, e['unknown'])) or 'nothing'}",

@@ -5,6 +5,7 @@ Rule: it looks up and asks; it never refuses.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from engine.kernel.clock import Clock
 from engine.kernel.commands import Command, Request
@@ -32,6 +33,7 @@ class TreatmentEnrichers:
             c.DisposeReaction: self.directing,
             c.RecordMedicationGiven: self.connected,
             c.RecordEmergencyCalled: self.address,
+            c.ReportOfflineEntries: self.told,
         }
 
     async def directing(
@@ -62,6 +64,14 @@ class TreatmentEnrichers:
         return replace(
             command, physician_connected=await self._registry.physician_connected(state.session_id)
         )
+
+    async def told(self, state: ReactionState, command: c.ReportOfflineEntries, request: Request) -> Command:
+        """Fill in what each fact of a console's log needs as if it had been reported alone."""
+        facts: list[Any] = [
+            await self.address(state, fact, request) if isinstance(fact, c.RecordEmergencyCalled) else fact
+            for fact in command.facts
+        ]
+        return replace(command, facts=tuple(facts))
 
     async def address(
         self, state: ReactionState, command: c.RecordEmergencyCalled, request: Request

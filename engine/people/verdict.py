@@ -29,7 +29,7 @@ class Rules:
         verdict = evaluate(self.book, self.circumstances(session, directory, physician, responder, now))
         until = now + dt.timedelta(seconds=VALID_S)
         if verdict.facts_until is not None:
-            zone = _zone(directory, session.site_id)
+            zone = site_zone(directory, session.site_id)
             last = dt.datetime.combine(verdict.facts_until + dt.timedelta(days=1), dt.time(0), zone)
             until = min(until, last.astimezone(dt.UTC))
         layers = tuple(
@@ -64,7 +64,7 @@ class Rules:
         """Return the facts a verdict is made of. Access to imaging records is a credential of kind `records`."""
         phone = session.in_phase("on_phone")
         return Circumstances(
-            on=now.astimezone(_zone(directory, session.site_id)).date(),
+            on=now.astimezone(site_zone(directory, session.site_id)).date(),
             state=session.site_state,
             site=session.site_id,
             setting=session.setting,
@@ -79,7 +79,7 @@ class Rules:
         )
 
 
-def _zone(directory: DirectoryState, site_id: str) -> dt.tzinfo:
+def site_zone(directory: DirectoryState, site_id: str) -> dt.tzinfo:
     """Return the site's time zone: the date of service is the date where the patient is. UTC when none is known."""
     site = directory.sites.get(site_id)
     return ZoneInfo(site.time_zone) if site is not None and site.time_zone else dt.UTC

@@ -14,6 +14,7 @@ from engine.policies.drill_opens_session import drill_opens_session
 from engine.policies.end_disengages import end_disengages
 from engine.policies.hand_off_moves_coverage import hand_off_moves_coverage
 from engine.policies.late_reaction_reopens import late_reaction_reopens
+from engine.policies.offline_log_merges import offline_log_merges
 from engine.policies.reaction_closes import reaction_closes
 from engine.policies.reaction_debits import reaction_debits
 from engine.policies.reaction_opens import reaction_opens
@@ -27,6 +28,7 @@ POLICIES = (
     answer_to_assignment,
     cancel_to_withdraw,
     reaction_opens,
+    offline_log_merges,
     reaction_debits,
     reaction_releases,
     dose_uses_kit,

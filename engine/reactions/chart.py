@@ -9,6 +9,7 @@ from statemachine import State, StateChart
 from engine.kernel.errors import Rejected
 from engine.kernel.machine import Facts
 from engine.reactions import protocol
+from engine.reactions.commands import RecordEmergencyCalled, ReportImproving, ReportResolved
 from engine.reactions.react import observed_until
 from engine.reactions.state import Disposition, OrderedDose, ReactionState, Severity, StepState
 from engine.reactions.step_chart import STEPPER
@@ -82,6 +83,12 @@ class ReactionChart(StateChart[None]):
             )
             report_improving = graded.to(improving)
             report_resolved = suspected.to(resolved) | graded.to(resolved) | improving.to(resolved)
+            report_offline_entries = (
+                suspected.to(resolved, cond=["tells_resolved"])
+                | graded.to(resolved, cond=["tells_resolved"])
+                | improving.to(resolved, cond=["tells_resolved"])
+                | graded.to(improving, cond=["tells_improving"])
+            )
             dispose_reaction = (
                 suspected.to(disposed, unless=DISPOSING)
                 | graded.to(disposed, unless=DISPOSING)
@@ -112,6 +119,7 @@ class ReactionChart(StateChart[None]):
             emergency_called = State()
 
             record_emergency_called = not_called.to(emergency_called)
+            report_offline_entries = not_called.to(emergency_called, cond=["tells_call"])
 
     record_signs = reaction.to(None)
     record_vitals = reaction.to(None)
@@ -122,6 +130,7 @@ class ReactionChart(StateChart[None]):
     report_doses_elsewhere = reaction.to(None)
     report_improving = reaction.to(None)
     report_resolved = reaction.to(None)
+    report_offline_entries = reaction.to(None)
     timer_fired = reaction.to(None)
 
 
@@ -138,6 +147,27 @@ def to_moderate(f: Facts) -> bool:
 def to_severe(f: Facts) -> bool:
     """Route: the grade set is severe."""
     return bool(f.command.severity is Severity.SEVERE)
+
+
+def tells_resolved(f: Facts) -> bool:
+    """Route: the console's log says that every sign went, after the grade that is in force."""
+    return _tells(f, ReportResolved)
+
+
+def tells_improving(f: Facts) -> bool:
+    """Route: the console's log says that the patient got better, after the grade that is in force, and no more."""
+    return _tells(f, ReportImproving) and not _tells(f, ReportResolved)
+
+
+def tells_call(f: Facts) -> bool:
+    """Route: the console's log says that the emergency service was called."""
+    return any(isinstance(fact, RecordEmergencyCalled) for fact in f.command.facts)
+
+
+def _tells(f: Facts, kind: type[ReportResolved | ReportImproving]) -> bool:
+    graded_at = f.state.graded_at
+    told = [fact.offline for fact in f.command.facts if isinstance(fact, kind)]
+    return any(graded_at is None or (one is not None and one.at >= graded_at) for one in told)
 
 
 def not_a_physician(f: Facts) -> bool:
@@ -324,6 +354,9 @@ GUARDS = {
         to_mild,
         to_moderate,
         to_severe,
+        tells_resolved,
+        tells_improving,
+        tells_call,
         not_a_physician,
         physician_unlicensed,
         presentation_unknown,

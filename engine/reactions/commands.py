@@ -1,5 +1,7 @@
 """The reaction's verbs: the physician orders, the room reads back and does; what happened is never refused.
 
+`offline` says of a fact that it comes from a console's log; no caller sets it (see `ReportOfflineEntries`).
+
 Filled by the engine, as found just before: `problems`, what stands against the licence of the one who directs, and
 `given_elsewhere`, what went in during the other reactions of the session.
 """
@@ -10,7 +12,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from engine.kernel.commands import Command
-from engine.reactions.state import Disposition, Medication, Severity
+from engine.reactions.state import Disposition, Medication, Offline, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class RecordSigns(Command):
 
     fact: ClassVar[bool] = True
     signs: tuple[str, ...]
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class RecordVitals(Command):
     spo2_percent: int | None = None
     respiratory_rate_bpm: int | None = None
     conscious: bool | None = None
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,7 @@ class RecordPatientWeight(Command):
     fact: ClassVar[bool] = True
     weight_kg: Decimal
     method: str
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +126,7 @@ class RecordStepDone(Command):
 
     fact: ClassVar[bool] = True
     step_id: str
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +146,7 @@ class RecordMedicationGiven(Command):
     given_at: dt.datetime | None = None
     given_by: str = ""
     physician_connected: bool = True
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +165,7 @@ class RecordEmergencyCalled(Command):
     service: str
     called_at: dt.datetime | None = None
     address: str = ""
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +173,7 @@ class ReportImproving(Command):
     """Report that the patient is getting better."""
 
     fact: ClassVar[bool] = True
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +181,58 @@ class ReportResolved(Command):
     """Report that every sign has gone."""
 
     fact: ClassVar[bool] = True
+    offline: Offline | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onset:
+    """REACTION was pressed without the network."""
+
+    offline: Offline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBack:
+    """A read-back was said without the network."""
+
+    step_id: str
+    offline: Offline
+    dose_mg: Decimal | None = None
+    concentration_mg_per_ml: Decimal | None = None
+    volume_ml: Decimal | None = None
+    route: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something was written down without the network."""
+
+    text: str
+    offline: Offline
+
+
+OfflineFact = (
+    RecordSigns
+    | RecordVitals
+    | RecordPatientWeight
+    | RecordStepDone
+    | RecordMedicationGiven
+    | RecordEmergencyCalled
+    | ReportImproving
+    | ReportResolved
+    | Onset
+    | ReadBack
+    | Note
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOfflineEntries(Command):
+    """What a console wrote down without the network, each fact `offline`, in the order in which it happened."""
+
+    fact: ClassVar[bool] = True
+    internal: ClassVar[bool] = True
+    facts: tuple[OfflineFact, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

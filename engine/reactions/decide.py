@@ -74,7 +74,9 @@ def _elsewhere(
 
 def _signs(s: ReactionState, m: c.RecordSigns, x: Context) -> Iterator[Event]:
     known = {sign.id: sign.text for sign in x.objectives.pack_of(s).signs}
-    recorded = e.SignsRecorded(signs=m.signs, texts=tuple(known.get(sign, sign) for sign in m.signs))
+    recorded = e.SignsRecorded(
+        signs=m.signs, texts=tuple(known.get(sign, sign) for sign in m.signs), offline=m.offline
+    )
     yield recorded
     yield from _suggest(evolve(s, recorded, x.now), x)
 
@@ -82,14 +84,15 @@ def _signs(s: ReactionState, m: c.RecordSigns, x: Context) -> Iterator[Event]:
 def _vitals(s: ReactionState, m: c.RecordVitals, x: Context) -> Iterator[Event]:
     recorded = e.VitalsRecorded(
         vitals=Vitals(
-            at=x.now,
+            at=m.offline.at if m.offline else x.now,
             systolic_mmhg=m.systolic_mmhg,
             diastolic_mmhg=m.diastolic_mmhg,
             heart_rate_bpm=m.heart_rate_bpm,
             spo2_percent=m.spo2_percent,
             respiratory_rate_bpm=m.respiratory_rate_bpm,
             conscious=m.conscious,
-        )
+        ),
+        offline=m.offline,
     )
     yield recorded
     yield from _suggest(evolve(s, recorded, x.now), x)
@@ -109,7 +112,7 @@ def _suggest(s: ReactionState, x: Context) -> Iterator[Event]:
 
 
 def _weight(s: ReactionState, m: c.RecordPatientWeight, x: Context) -> Iterator[Event]:
-    recorded = e.PatientWeightRecorded(weight_kg=m.weight_kg, method=m.method)
+    recorded = e.PatientWeightRecorded(weight_kg=m.weight_kg, method=m.method, offline=m.offline)
     yield recorded
     if s.steps:
         yield _protocol(evolve(s, recorded, x.now), x)
@@ -162,7 +165,7 @@ def _read_back(s: ReactionState, m: c.ReadBackStep, x: Context) -> Iterator[Even
 
 def _done(s: ReactionState, m: c.RecordStepDone, x: Context) -> Iterator[Event]:
     step = s.steps.get(m.step_id)
-    yield e.StepDone(step_id=m.step_id, order_number=step.orders if step else 0)
+    yield e.StepDone(step_id=m.step_id, order_number=step.orders if step else 0, offline=m.offline)
 
 
 def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator[Event]:
@@ -185,9 +188,10 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
         medication=medication,
         beyond=protocol.beyond(x.objectives.pack_of(s), medication, s, ordered=step.orders if step else 0),
         authority=authority(s, m),
+        offline=m.offline,
     )
     if step is not None and _as_ordered(step.order, medication):
-        yield e.StepDone(step_id=step.offer.step_id, order_number=step.orders)
+        yield e.StepDone(step_id=step.offer.step_id, order_number=step.orders, offline=m.offline)
 
 
 def _step_given(s: ReactionState, m: c.RecordMedicationGiven) -> StepState | None:
@@ -238,11 +242,15 @@ def _timer(s: ReactionState, m: TimerFired, x: Context) -> Iterator[Event]:
 
 
 def _improving(s: ReactionState, m: c.ReportImproving, x: Context) -> list[Event]:
-    return [e.ReactionImproving()]
+    return [e.ReactionImproving(offline=m.offline)]
 
 
 def _emergency(s: ReactionState, m: c.RecordEmergencyCalled, x: Context) -> list[Event]:
-    return [e.EmergencyCalled(service=m.service, called_at=m.called_at or x.now, address=m.address)]
+    return [
+        e.EmergencyCalled(
+            service=m.service, called_at=m.called_at or x.now, address=m.address, offline=m.offline
+        )
+    ]
 
 
 def _dispose(s: ReactionState, m: c.DisposeReaction, x: Context) -> list[Event]:
@@ -259,6 +267,33 @@ def _document(s: ReactionState, m: c.DocumentReaction, x: Context) -> list[Event
     ]
 
 
+def _offline(s: ReactionState, m: c.ReportOfflineEntries, x: Context) -> Iterator[Event]:
+    """Take in a console's log fact by fact, each as if it had been reported then; one decision for all of it."""
+    for fact in m.facts:
+        for event in _told(s, fact, x):
+            yield event
+            s = evolve(s, event, x.now)
+
+
+def _told(s: ReactionState, fact: c.OfflineFact, x: Context) -> Iterable[Event]:
+    if isinstance(fact, c.Onset):
+        return [e.OnsetReported(onset_at=fact.offline.at, offline=fact.offline)]
+    if isinstance(fact, c.Note):
+        return [e.NoteRecorded(text=fact.text, offline=fact.offline)]
+    if isinstance(fact, c.ReadBack):
+        return [
+            e.ReadBackReported(
+                step_id=fact.step_id,
+                dose_mg=fact.dose_mg,
+                concentration_mg_per_ml=fact.concentration_mg_per_ml,
+                volume_ml=fact.volume_ml,
+                route=fact.route,
+                offline=fact.offline,
+            )
+        ]
+    return HANDLERS[type(fact)](s, fact, x)
+
+
 HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.OpenReaction: _open,
     c.ReportDosesElsewhere: _elsewhere,
@@ -273,7 +308,8 @@ HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.RefuseStep: lambda s, m, x: [e.StepRefused(step_id=m.step_id, reason=m.reason)],
     c.RecordEmergencyCalled: _emergency,
     c.ReportImproving: _improving,
-    c.ReportResolved: lambda s, m, x: [e.ReactionResolved()],
+    c.ReportResolved: lambda s, m, x: [e.ReactionResolved(offline=m.offline)],
+    c.ReportOfflineEntries: _offline,
     c.DisposeReaction: _dispose,
     c.DocumentReaction: _document,
     TimerFired: _timer,
@@ -287,4 +323,6 @@ def flag(s: ReactionState, m: Command, x: Context) -> tuple[str, ...]:
         flags.append("late")
     if isinstance(m, c.RecordMedicationGiven) and authority(s, m) == "none":
         flags.append("unordered")
+    if isinstance(m, c.ReportOfflineEntries):
+        flags.append("offline")
     return tuple(flags)

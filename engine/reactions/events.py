@@ -1,11 +1,23 @@
-"""What happened in a reaction. Released types are never edited; a new shape is a new `schema`."""
+"""What happened in a reaction. Released types are never edited; a new shape is a new `schema`.
+
+`offline` is set on what a console wrote down without the network: it says when that happened, the event's own time when
+the engine learned of it.
+"""
 
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.kernel.events import Event, declared
-from engine.reactions.state import Disposition, Medication, OfferedStep, OrderedDose, Severity, Vitals
+from engine.reactions.state import (
+    Disposition,
+    Medication,
+    OfferedStep,
+    Offline,
+    OrderedDose,
+    Severity,
+    Vitals,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +53,7 @@ class SignsRecorded(Event):
 
     signs: tuple[str, ...]
     texts: tuple[str, ...] = ()
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +61,7 @@ class VitalsRecorded(Event):
     """A set of vital signs in the reaction."""
 
     vitals: Vitals
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +70,7 @@ class PatientWeightRecorded(Event):
 
     weight_kg: Decimal
     method: str
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +141,7 @@ class StepDone(Event):
 
     step_id: str
     order_number: int
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +159,35 @@ class MedicationGiven(Event):
     medication: Medication
     beyond: tuple[str, ...]
     authority: str = ""
+    offline: Offline | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnsetReported(Event):
+    """REACTION was pressed at a console without the network; an earlier onset than the known one counts."""
+
+    onset_at: dt.datetime
+    offline: Offline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBackReported(Event):
+    """A read-back was said while no order could reach the engine: kept as said, compared with nothing."""
+
+    step_id: str
+    dose_mg: Decimal | None
+    concentration_mg_per_ml: Decimal | None
+    volume_ml: Decimal | None
+    route: str
+    offline: Offline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteRecorded(Event):
+    """Something the room wrote down in its own words."""
+
+    text: str
+    offline: Offline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +205,7 @@ class EmergencyCalled(Event):
     service: str
     called_at: dt.datetime
     address: str = ""
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +226,14 @@ class ObservationReached(Event):
 class ReactionImproving(Event):
     """The patient is getting better."""
 
+    offline: Offline | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReactionResolved(Event):
     """Every sign has gone."""
+
+    offline: Offline | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.kernel.events import Event, Recorded
 from engine.reactions import events as e
-from engine.reactions.state import ReactionState, StepState
+from engine.reactions.state import Offline, ReactionState, StepState
 from engine.reactions.step_chart import STEPPER
 
 Change = Callable[[ReactionState, Any, dt.datetime], ReactionState]
@@ -42,6 +42,7 @@ def _graded(s: ReactionState, v: e.ReactionGraded, at: dt.datetime) -> ReactionS
         worst=worst,
         presentation=v.presentation,
         also=v.also,
+        graded_at=at,
         directed_at=s.directed_at or at,
         resolved_at=None,
     )
@@ -94,7 +95,47 @@ def _ordered(s: ReactionState, v: e.StepOrdered, at: dt.datetime) -> ReactionSta
 
 
 def _given(s: ReactionState, v: e.MedicationGiven, at: dt.datetime) -> ReactionState:
-    return replace(s, given=(*s.given, v.medication))
+    """Doses stand in the order of their own times, so that a late report changes no total and no interval."""
+    return replace(s, given=tuple(sorted((*s.given, v.medication), key=lambda dose: dose.given_at)))
+
+
+def _when(v: Any, at: dt.datetime) -> dt.datetime:
+    """Return when a fact was: its own time where a console wrote it down offline, else that of its event."""
+    offline: Offline | None = v.offline
+    return offline.at if offline is not None else at
+
+
+def _signs(s: ReactionState, v: e.SignsRecorded, at: dt.datetime) -> ReactionState:
+    """The newest list is how it is now; an older one that comes later changes nothing."""
+    when = _when(v, at)
+    newer = s.signs_at is None or when >= s.signs_at
+    return replace(s, signs=v.signs, signs_at=when) if newer else s
+
+
+def _vitals(s: ReactionState, v: e.VitalsRecorded, at: dt.datetime) -> ReactionState:
+    return replace(s, vitals=tuple(sorted((*s.vitals, v.vitals), key=lambda one: one.at)))
+
+
+def _weighed(s: ReactionState, v: e.PatientWeightRecorded, at: dt.datetime) -> ReactionState:
+    when = _when(v, at)
+    newer = s.weight_at is None or when >= s.weight_at
+    return replace(s, weight_kg=v.weight_kg, weight_at=when) if newer else s
+
+
+def _called(s: ReactionState, v: e.EmergencyCalled, at: dt.datetime) -> ReactionState:
+    first = min(v.called_at, s.emergency_called_at or v.called_at)
+    return replace(s, emergency_called_at=first, emergency_address=s.emergency_address or v.address)
+
+
+def _resolved(s: ReactionState, v: e.ReactionResolved, at: dt.datetime) -> ReactionState:
+    """A grade set after the signs went says that they are there again."""
+    when = _when(v, at)
+    over = s.graded_at is None or when >= s.graded_at
+    return replace(s, resolved_at=when) if over else s
+
+
+def _onset(s: ReactionState, v: e.OnsetReported, at: dt.datetime) -> ReactionState:
+    return replace(s, onset_at=min(v.onset_at, s.onset_at or v.onset_at))
 
 
 def _frozen(steps: Mapping[str, StepState]) -> Mapping[str, StepState]:
@@ -104,9 +145,9 @@ def _frozen(steps: Mapping[str, StepState]) -> Mapping[str, StepState]:
 _CHANGES: dict[type[Event], Change] = {
     e.ReactionOpened: _opened,
     e.DosesElsewhereKnown: lambda s, v, at: replace(s, given_elsewhere=v.given),
-    e.SignsRecorded: lambda s, v, at: replace(s, signs=v.signs),
-    e.VitalsRecorded: lambda s, v, at: replace(s, vitals=(*s.vitals, v.vitals)),
-    e.PatientWeightRecorded: lambda s, v, at: replace(s, weight_kg=v.weight_kg),
+    e.SignsRecorded: _signs,
+    e.VitalsRecorded: _vitals,
+    e.PatientWeightRecorded: _weighed,
     e.SeveritySuggested: lambda s, v, at: replace(
         s,
         suggested=v.severity,
@@ -118,15 +159,12 @@ _CHANGES: dict[type[Event], Change] = {
     e.ProtocolResolved: _resolved_protocol,
     e.StepOrdered: _ordered,
     e.StepReadBack: lambda s, v, at: _step(s, v.step_id, "read_back_step", read_back_at=at),
-    e.StepDone: lambda s, v, at: _step(s, v.step_id, "record_done", done_at=at),
+    e.StepDone: lambda s, v, at: _step(s, v.step_id, "record_done", done_at=_when(v, at)),
     e.StepRefused: lambda s, v, at: _step(s, v.step_id, "refuse_step"),
     e.MedicationGiven: _given,
-    e.EmergencyCalled: lambda s, v, at: replace(
-        s,
-        emergency_called_at=s.emergency_called_at or v.called_at,
-        emergency_address=s.emergency_address or v.address,
-    ),
-    e.ReactionResolved: lambda s, v, at: replace(s, resolved_at=at),
+    e.EmergencyCalled: _called,
+    e.OnsetReported: _onset,
+    e.ReactionResolved: _resolved,
     e.ReactionDisposed: lambda s, v, at: replace(s, disposition=v.disposition),
 }
 

@@ -4,10 +4,10 @@ A pack is data that a medical director signs over `hash`. Amounts are exact; a n
 a guess. `engine.reactions.reading` makes packs from text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from engine.kernel.canonical import canonical_hash
 from engine.kernel.errors import Missing
@@ -426,4 +426,13 @@ def content_hash(pack: Pack) -> str:
     content = {f.name: getattr(pack, f.name) for f in fields(pack) if f.name != "hash"}
     for name in TABLES.values():
         content[name] = sorted(content[name], key=lambda row: str(row.id))
+    return canonical_hash(content)
+
+
+def written_hash(written: Mapping[str, Any]) -> str:
+    """Return the same hash of a pack as it was written, which a field that the schema gained since does not change."""
+    content = {name: value for name, value in written.items() if name != "hash"}
+    for name in TABLES.values():
+        if name in content:
+            content[name] = sorted(content[name], key=lambda row: str(row["id"]))
     return canonical_hash(content)

@@ -14,7 +14,7 @@ from engine.reactions.questionnaire import Questionnaire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfferedDose:
+class PlannedDose:
     """One drug of an offered regimen. `dose_mg` None: by weight, which is unknown, or not stated by the row.
 
     `dose_max_mg` is the upper end of a range. Hours are before contrast; `now` and every `every_h` until then.
@@ -54,7 +54,7 @@ class Offer:
     premedicate: str
     situation: str
     text: str
-    doses: tuple[OfferedDose, ...]
+    doses: tuple[PlannedDose, ...]
     citation: str
     evidence: str
 
@@ -90,7 +90,7 @@ def _offer(row: Regimen, because: Reexposure, weight_kg: Decimal | None) -> Offe
     )
 
 
-def _dose(dose: RegimenDose, weight_kg: Decimal | None) -> OfferedDose:
+def _dose(dose: RegimenDose, weight_kg: Decimal | None) -> PlannedDose:
     low, high, formula = dose.dose_mg, None, ""
     if dose.dose_mg_per_kg is not None:
         rule = f"{span(dose.dose_mg_per_kg, dose.dose_max_mg_per_kg)} mg/kg"
@@ -105,7 +105,7 @@ def _dose(dose: RegimenDose, weight_kg: Decimal | None) -> OfferedDose:
         formula = f"{plain(low)} mg fixed"
     else:
         formula = "dose: the physician decides"
-    return OfferedDose(
+    return PlannedDose(
         drug=dose.drug,
         routes=dose.routes,
         dose_mg=low,

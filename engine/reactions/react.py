@@ -20,13 +20,15 @@ def react(state: ReactionState, recorded: Recorded) -> Iterator[Effect]:
     if isinstance(event, e.MedicationGiven):
         row = offered_row(state, event.medication.row_id)
         if row is not None and row.repeat_min_s is not None:
-            due = event.medication.given_at + dt.timedelta(seconds=row.repeat_min_s)
+            # A dose that is reported late does not bring the next one forward.
+            last = max(dose.given_at for dose in state.given if dose.row_id == row.row_id)
+            due = last + dt.timedelta(seconds=row.repeat_min_s)
             yield SetTimer(REPEAT + row.row_id, max(due, recorded.at))
     elif isinstance(event, e.ProtocolResolved | e.VitalsRecorded):
         yield from _measure_again(state, recorded.at)
     elif isinstance(event, e.ReactionGraded):
         yield CancelTimer(OBSERVATION)
-    elif isinstance(event, e.ReactionResolved):
+    elif isinstance(event, e.ReactionResolved) and state.resolved_at is not None:
         yield from _no_repeats(state)
         until = observed_until(state)
         if until is not None:

@@ -33,6 +33,19 @@ class Disposition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offline:
+    """Where a fact comes from that a console wrote down without the network: which entry, when by the device, by whom.
+
+    `signed_in` False: the sign-in had run out by then, because nobody could sign in anew.
+    """
+
+    entry_id: str
+    at: dt.datetime
+    by: str
+    signed_in: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
     """One set of vital signs; None means not measured."""
 
@@ -166,17 +179,20 @@ class ReactionState:
     drill: bool = False
     age_years: int | None = None
     weight_kg: Decimal | None = None
+    weight_at: dt.datetime | None = None
     onset_at: dt.datetime | None = None
     pack_id: str = ""
     pack_hash: str = ""
     pack_signed_by: str = ""
     signs: tuple[str, ...] = ()
+    signs_at: dt.datetime | None = None
     vitals: tuple[Vitals, ...] = ()
     suggested: Severity | None = None
     suggested_rules: tuple[str, ...] = ()
     suggested_presentations: tuple[str, ...] = ()
     physician_decides: str = ""
     severity: Severity | None = None
+    graded_at: dt.datetime | None = None
     worst: Severity | None = None
     presentation: str = ""
     also: tuple[str, ...] = ()

@@ -14,6 +14,8 @@ from engine.records.fold_ring import RING
 from engine.records.fold_session import SESSION, Change, care_phase, outcome
 
 CHANGES: Mapping[type[Event], Change] = {**SESSION, **LINE, **REACTION, **RING}
+#: A flag that is no exception by itself: a console's log has a place of its own in the record.
+OFFLINE = "offline"
 MACHINES = ("session", "ring", "reaction")
 
 
@@ -33,7 +35,7 @@ def fold(history: Iterable[Recorded], commitments: Mapping[str, str]) -> Record:
             change(book, recorded, recorded.event)
         if recorded.stream.machine == "session":
             follow_line(book, recorded)
-        if recorded.flags:
+        if set(recorded.flags) - {OFFLINE}:
             _flagged(book, recorded)
     return book.record(_needs(book, phases))
 

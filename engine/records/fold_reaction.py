@@ -1,5 +1,6 @@
 """What a reaction's events write into the record: its course, each directed step and each drug, with who and when."""
 
+import datetime as dt
 from typing import Any
 
 from engine.kernel.events import Event, Recorded
@@ -8,6 +9,23 @@ from engine.reactions.state import OfferedDose
 from engine.records.book import Book, plain
 from engine.records.fold_session import Change
 from engine.workflows.session import events as session
+
+
+def _at(r: Recorded, v: Any) -> Any:
+    """Return when a fact was: by the device where a console wrote it down offline, else by the engine."""
+    offline = getattr(v, "offline", None)
+    return offline.at if offline is not None else r.at
+
+
+def _by(r: Recorded, v: Any) -> str:
+    """Return who reported a fact."""
+    offline = getattr(v, "offline", None)
+    return offline.by if offline is not None else r.actor.person_id
+
+
+def _in_time(entries: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return entries by when they happened; what a console wrote down offline came in after what it came before."""
+    return sorted(entries, key=lambda entry: dt.datetime.fromisoformat(entry[name]))
 
 
 def _reported(b: Book, r: Recorded, v: session.ReactionReported) -> None:
@@ -23,12 +41,14 @@ def _opened(b: Book, r: Recorded, v: e.ReactionOpened) -> None:
 
 def _signs(b: Book, r: Recorded, v: e.SignsRecorded) -> None:
     before = b.values.get("reaction.signs", {}).get(r.stream.id, [])
-    b.under("reaction.signs", r.stream.id, [*before, {"at": r.at, **plain(v)}], r.id)
+    b.under(
+        "reaction.signs", r.stream.id, _in_time([*before, plain({**plain(v), "at": _at(r, v)})], "at"), r.id
+    )
 
 
 def _vitals(b: Book, r: Recorded, v: e.VitalsRecorded) -> None:
     before = b.values.get("reaction.vitals", {}).get(r.stream.id, [])
-    b.under("reaction.vitals", r.stream.id, [*before, v.vitals], r.id)
+    b.under("reaction.vitals", r.stream.id, _in_time([*before, plain(v.vitals)], "at"), r.id)
 
 
 def _weighed(b: Book, r: Recorded, v: e.PatientWeightRecorded) -> None:
@@ -132,7 +152,7 @@ def _read_back(b: Book, r: Recorded, v: e.StepReadBack) -> None:
 
 
 def _done(b: Book, r: Recorded, v: e.StepDone) -> None:
-    _current(b, r, v.step_id).update(done_by=r.actor.person_id, done_at=plain(r.at))
+    _current(b, r, v.step_id).update(done_by=_by(r, v), done_at=plain(_at(r, v)))
 
 
 def _refused(b: Book, r: Recorded, v: e.StepRefused) -> None:
@@ -154,7 +174,8 @@ def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
     drug = {
         "reaction_id": r.stream.id,
         **plain(v.medication),
-        "recorded_by": r.actor.person_id,
+        "recorded_by": _by(r, v),
+        "offline": v.offline is not None,
         "amount_text": order.get("amount_text"),
         "formula": order.get("formula"),
         "citation": order.get("citation") or (row.citation if row else None),
@@ -164,15 +185,21 @@ def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
         "beyond": list(v.beyond),
     }
     b.add("interventions.medications", drug, r.id)
+    b.values["interventions.medications"] = _in_time(b.values["interventions.medications"], "given_at")
     if v.beyond:
-        past = {"at": r.at, "drug": v.medication.drug, "reaction_id": r.stream.id, "caps": list(v.beyond)}
+        past = {
+            "at": _at(r, v),
+            "drug": v.medication.drug,
+            "reaction_id": r.stream.id,
+            "caps": list(v.beyond),
+        }
         b.add("exceptions.beyond_caps", past, r.id)
 
 
 def _called(b: Book, r: Recorded, v: e.EmergencyCalled) -> None:
     if r.stream.id not in b.values.get("reaction.emergency_call", {}):
         call = {"called_at": v.called_at, "service": v.service, "address": v.address or None}
-        call["recorded_by"] = r.actor.person_id
+        call["recorded_by"] = _by(r, v)
         b.under("reaction.emergency_call", r.stream.id, call, r.id)
 
 
@@ -184,6 +211,46 @@ def _disposed(b: Book, r: Recorded, v: e.ReactionDisposed) -> None:
 def _documented(b: Book, r: Recorded, v: e.ReactionDocumented) -> None:
     stated = {"allergy_documented": v.allergy_documented, "instructions_given": v.instructions_given}
     b.under("reaction.documentation", r.stream.id, stated, r.id)
+
+
+def _onset(b: Book, r: Recorded, v: e.OnsetReported) -> None:
+    """An onset that a console noted earlier than the engine heard of it counts."""
+    known = b.values.get("reaction.onset_at", {}).get(r.stream.id)
+    earlier = plain(v.onset_at)
+    b.under("reaction.onset_at", r.stream.id, min(known or earlier, earlier), r.id)
+
+
+def _said_back(b: Book, r: Recorded, v: e.ReadBackReported) -> None:
+    said = {"at": _at(r, v), "by": _by(r, v), "reaction_id": r.stream.id, "step_id": v.step_id}
+    dose = {"dose_mg": v.dose_mg, "concentration_mg_per_ml": v.concentration_mg_per_ml, "route": v.route}
+    b.add("interventions.read_backs", {**said, **dose, "volume_ml": v.volume_ml}, r.id)
+
+
+def _noted(b: Book, r: Recorded, v: e.NoteRecorded) -> None:
+    before = b.values.get("reaction.notes", {}).get(r.stream.id, [])
+    b.under(
+        "reaction.notes", r.stream.id, [*before, {"at": _at(r, v), "by": _by(r, v), "text": v.text}], r.id
+    )
+
+
+def _offline_log(b: Book, r: Recorded, v: session.OfflineLogReported) -> None:
+    """A console's log, told apart from what was reported on the line: who wrote it, who sent it, when."""
+    until = v.signed_in_until
+    log = {
+        "log_id": v.log_id,
+        "reaction_id": v.reaction_id,
+        "received_at": r.at,
+        "sent_by": r.actor.person_id,
+        "written_by": v.written_by,
+        "began_at": v.began_at,
+        "device_at": v.device_at,
+        "pack_hash": v.pack_hash,
+        "entries": len(v.entries),
+        "first_at": v.entries[0].at,
+        "last_at": v.entries[-1].at,
+        "after_sign_in": sum(1 for entry in v.entries if until is None or entry.at >= until),
+    }
+    b.add("exceptions.offline_logs", log, r.id)
 
 
 REACTION: dict[type[Event], Change] = {
@@ -201,7 +268,11 @@ REACTION: dict[type[Event], Change] = {
     e.StepRefused: _refused,
     e.MedicationGiven: _given,
     e.EmergencyCalled: _called,
-    e.ReactionResolved: lambda b, r, v: b.under("reaction.resolved_at", r.stream.id, r.at, r.id),
+    e.OnsetReported: _onset,
+    e.ReadBackReported: _said_back,
+    e.NoteRecorded: _noted,
+    session.OfflineLogReported: _offline_log,
+    e.ReactionResolved: lambda b, r, v: b.under("reaction.resolved_at", r.stream.id, _at(r, v), r.id),
     e.ReactionDisposed: _disposed,
     e.ReactionDocumented: _documented,
 }

@@ -6,7 +6,7 @@ from typing import Any
 from engine.kernel.events import Event, Recorded
 from engine.records.book import Book, plain
 from engine.workflows.session import events as e
-from engine.workflows.session.state import CredentialEvidence, Order
+from engine.workflows.session.state import CredentialEvidence, Order, ScreeningEvidence
 
 Change = Callable[[Book, Recorded, Any], None]
 
@@ -124,6 +124,17 @@ def _kit(b: Book, r: Recorded, v: e.KitChecked) -> None:
 
 def _screened(b: Book, r: Recorded, v: e.ScreeningRecorded) -> None:
     b.put("screening.answers", v.screening, r.id)
+    _found(b, r, v.evidence)
+
+
+def _found(b: Book, r: Recorded, found: ScreeningEvidence | None) -> None:
+    """What the protocols said; nothing is left of what they had said of other answers."""
+    for name in ("findings", "premedication", "pack"):
+        b.drop(f"screening.{name}")
+    if found is not None:
+        b.put("screening.findings", list(found.findings), r.id)
+        b.put("screening.premedication", list(found.premedication), r.id)
+        b.put("screening.pack", {"pack_id": found.pack_id, "pack_hash": found.pack_hash}, r.id)
 
 
 def _allergies(b: Book, r: Recorded, v: e.AllergiesRecorded) -> None:
@@ -132,8 +143,15 @@ def _allergies(b: Book, r: Recorded, v: e.AllergiesRecorded) -> None:
 
 
 def _reviewed(b: Book, r: Recorded, v: e.ScreeningReviewed) -> None:
-    entry = {"at": r.at, "by": r.actor.person_id, "unknown": list(v.unknown)}
-    b.put("screening.reviewed", entry, r.id)
+    if v.evidence is not None:
+        _found(b, r, v.evidence)
+    seen = {"unknown": list(v.unknown), "findings": list(v.findings)}
+    b.put("screening.reviewed", {"at": r.at, "by": r.actor.person_id, **seen}, r.id)
+
+
+def _cleared(b: Book, r: Recorded, v: e.ContrastCleared) -> None:
+    answered = {"reason": v.reason, "against": list(v.against)}
+    b.put("contrast.cleared", {"agent": v.agent, "at": r.at, "by": r.actor.person_id, **answered}, r.id)
 
 
 def _credentials(b: Book, group: str, found: CredentialEvidence, event_id: str) -> None:
@@ -334,9 +352,7 @@ SESSION: dict[type[Event], Change] = {
     e.IdentityConfirmed: _identified,
     e.ScreeningReviewed: _reviewed,
     e.ViewConfirmed: _viewed,
-    e.ContrastCleared: lambda b, r, v: b.put(
-        "contrast.cleared", {"agent": v.agent, "at": r.at, "by": r.actor.person_id}, r.id
-    ),
+    e.ContrastCleared: _cleared,
     e.VerdictRecorded: _verdict,
     e.VerdictAttested: _attested,
     e.ReadyGranted: _ready,

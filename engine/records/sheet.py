@@ -85,6 +85,7 @@ def sheet(document: Mapping[str, Any]) -> dict[str, Any]:
             "outcome": _outcome(s),
         },
         "boxes": [_patient(s), _exam(s), _people(s), _contrast(s)],
+        "screening": _found(s),
         "verdict": _verdict(s),
         "times": [
             [label, s.clock(at)] for name, label in _TIMES if (at := s.of(f"times.{name}")) is not None
@@ -159,10 +160,47 @@ def _screening(s: _Sheet) -> str:
     answers = s.of("screening.answers")
     if answers is None:
         return "not recorded"
-    said = [f"{words(name)}: {words(value)}" for name, value in answers.items() if name[:4] != "egfr"]
+    words_of = {
+        name: value
+        for name, value in answers.items()
+        if isinstance(value, str) and name not in ("agent", "access", "egfr_ml_min_173m2", "egfr_on")
+    }
+    said = [
+        f"{words(name)}: {words(value)}" for name, value in words_of.items() if value not in ("unknown", "")
+    ]
     if answers["egfr_ml_min_173m2"] is not None:
-        said.append(f"eGFR {answers['egfr_ml_min_173m2']} mL/min/1.73 m²")
-    return ", ".join(said)
+        on = answers["egfr_on"] or "an unknown day"
+        said.append(f"eGFR {answers['egfr_ml_min_173m2']} mL/min/1.73 m² of {on}")
+    for prior in answers.get("prior_reactions") or []:
+        told = (prior["agent"] or "unknown agent", prior["contrast_class"], prior["kind"], prior["severity"])
+        said.append(f"earlier reaction ({', '.join(map(words, told))})")
+    said += [f"{name}: {answers[name]}" for name in ("agent", "access") if answers.get(name)]
+    unknown = [words(name) for name, value in words_of.items() if value in ("unknown", "")]
+    return ", ".join(said) + (f". UNKNOWN: {', '.join(unknown)}" if unknown else "")
+
+
+def _found(s: _Sheet) -> dict[str, Any]:
+    """What the protocols said of the screening, a row each, and the regimens they left to the physician."""
+    findings = s.of("screening.findings") or []
+    pack = s.of("screening.pack")
+    return {
+        "head": words(findings[0]["outcome"]) if findings else "",
+        "rows": [
+            [
+                words(one["outcome"]),
+                one["sentence"],
+                f"{one['row_id'] or 'no row'} · {one['citation']} [{one['evidence']}]",
+            ]
+            for one in findings
+        ],
+        "premedication": [
+            f"{one['row_id']} ({words(one['situation'])}, by row {one['because']}): "
+            + ("; ".join(dose["text"] for dose in one["doses"]) or one["text"])
+            + f" · {one['citation']} [{one['evidence']}]"
+            for one in s.of("screening.premedication") or []
+        ],
+        "pack": f"Pack {pack['pack_id']}, hash {pack['pack_hash']}" if pack else "",
+    }
 
 
 def _allergies(s: _Sheet) -> str:
@@ -339,6 +377,12 @@ def _why(drug: Mapping[str, Any]) -> str:
 
 
 def _exceptions(s: _Sheet) -> list[str]:
+    cleared = s.of("contrast.cleared") or {}
+    against = [
+        f"{s.clock(cleared['at'])} Contrast cleared by {s.shown(cleared['by'])} against row {one['row_id']} "
+        f"({words(one['outcome'])}): {cleared['reason']}"
+        for one in cleared.get("against") or []
+    ]
     bypasses = [
         f"{s.clock(x['at'])} Interlock bypassed by {s.shown(x['by'])}; missing: {', '.join(map(words, x['missing']))}"
         for x in s.of("exceptions.bypasses") or []
@@ -356,7 +400,7 @@ def _exceptions(s: _Sheet) -> list[str]:
         f"{s.clock(x['at'])} Late entry by {s.shown(x['by'])} ({words(x['source'])}), revision {x['revision']}"
         for x in s.of("exceptions.late_entries") or []
     ]
-    return bypasses + overrides + beyond + late + _unexpected(s)
+    return against + bypasses + overrides + beyond + late + _unexpected(s)
 
 
 def _unexpected(s: _Sheet) -> list[str]:

@@ -4,8 +4,9 @@ Rule: sentences are made from what the file says and nothing else; single pages 
 grade that was suggested before, are left out.
 """
 
+import datetime as dt
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,13 @@ def _ordered(p: Payload) -> str:
     return f"Ordered: {dose_text(p['order']) or p['step']}{past}"
 
 
+def _cleared(p: Payload) -> str:
+    rows = ", ".join(
+        f"{finding['row_id']} ({words(finding['outcome'])})" for finding in p.get("against") or ()
+    )
+    return f"Contrast cleared: {p['agent']}" + (f"; AGAINST {rows}, because: {p['reason']}" if rows else "")
+
+
 _AUTHORITY = {"none": " without an order", "standing_order": " by standing order"}
 
 
@@ -146,9 +154,15 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "GapActionRecorded": ("line", lambda p: f"Gap {p['number']}: {p['action']}"),
     "GapClosed": ("line", lambda p: f"Gap {p['number']} closed: {words(p['cause'])}"),
     "IdentityConfirmed": ("plain", lambda p: f"Identity confirmed by {', '.join(map(words, p['matched']))}"),
-    "ScreeningReviewed": ("plain", "History and screening reviewed by the physician"),
+    "ScreeningReviewed": (
+        "plain",
+        lambda p: (
+            "History and screening reviewed by the physician"
+            + (f"; rows seen: {', '.join(filter(None, p['findings']))}" if p.get("findings") else "")
+        ),
+    ),
     "ViewConfirmed": ("plain", "View of patient and injection site confirmed"),
-    "ContrastCleared": ("plain", lambda p: f"Contrast cleared: {p['agent']}"),
+    "ContrastCleared": ("plain", _cleared),
     "ContrastDeferred": ("exception", lambda p: f"Contrast deferred: {p['reason']}"),
     "ContrastDeclined": ("exception", lambda p: f"Contrast declined: {p['reason']}"),
     "VerdictRecorded": ("plain", lambda p: f"Rules answered: {words(p['verdict']['result'])}"),
@@ -181,6 +195,16 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "EmergencyCalled": (
         "reaction",
         lambda p: f"Emergency call: {p['service']}" + (f", to {p['address']}" if p.get("address") else ""),
+    ),
+    "OnsetReported": ("reaction", "REACTION pressed without the network"),
+    "ReadBackReported": ("reaction", lambda p: f"Read back as said: {dose_text({'drug': p['step'], **p})}"),
+    "NoteRecorded": ("reaction", lambda p: f"Note: {p['text']}"),
+    "OfflineLogReported": (
+        "exception",
+        lambda p: (
+            f"Console's log received: {len(p['entries'])} entries written without the network by "
+            f"{p['shown'](p['written_by'])}"
+        ),
     ),
     "ReactionImproving": ("reaction", "Patient improving"),
     "ReactionResolved": ("reaction", "Signs resolved"),
@@ -236,14 +260,40 @@ def timeline(events: Sequence[Mapping[str, Any]]) -> list[Moment]:
         sentence = text if isinstance(text, str) else text({**payload, "shown": people.shown})
         if event["stream"].startswith("reaction/"):
             kind = "reaction"
+        if payload.get("against"):
+            kind = "exception"
         who = ENGINE if event["type"] in _COMPUTED else event["actor"]["person_id"]
+        offline = payload.get("offline")
+        if offline is not None and event["type"] not in _COMPUTED:
+            who = offline["by"]
         moments.append(
             Moment(
-                at=event["at"],
+                at=event["at"] if offline is None else offline["at"],
                 text=sentence + (f" [{', '.join(map(words, event['flags']))}]" if event["flags"] else ""),
                 who=people.shown(who),
                 event_id=f"{event['stream']}@{event['version']}",
                 kind=kind,
             )
         )
+        moments.extend(_findings(event, moments[-1].at, people.shown(ENGINE)))
+    if any("offline" in event["flags"] for event in events):
+        # What was written without the network stands where it happened; the rest is in the order of the log already.
+        moments.sort(key=lambda moment: dt.datetime.fromisoformat(moment.at))
     return moments
+
+
+def _findings(event: Mapping[str, Any], at: str, who: str) -> Iterator[Moment]:
+    """Yield what the protocols said of a screening where it is more than to proceed."""
+    if event["type"] not in ("ScreeningRecorded", "ScreeningReviewed"):
+        return
+    found = event["payload"].get("evidence") or {"findings": ()}
+    for finding in found["findings"]:
+        if finding["outcome"] != "proceed":
+            yield Moment(
+                at=at,
+                text=f"{words(finding['outcome']).capitalize()}, row {finding['row_id'] or 'none'}: "
+                f"{finding['sentence']}",
+                who=who,
+                event_id=f"{event['stream']}@{event['version']}",
+                kind="exception" if finding["outcome"] in ("hold", "alternative_study") else "plain",
+            )

@@ -41,4 +41,10 @@ def _named(violation: Any) -> tuple[str, str]:
 def _path(field: Any) -> str:
     if field is None:
         return "request"
-    return ".".join(element.field_name for element in field.elements) or "request"
+    return ".".join(map(_element, field.elements)) or "request"
+
+
+def _element(element: Any) -> str:
+    """Spell one part of a path; one of many things is named by its place, from 0 on."""
+    of_many = element.subscript is not None and element.subscript.field == "index"
+    return f"{element.field_name}[{element.subscript.value}]" if of_many else f"{element.field_name}"

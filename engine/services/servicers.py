@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from attend.v1 import demo_pb2, media_pb2
-from engine.access.scope import authorize, may_take_place
+from engine.access.scope import authorize, caller_request_id, may_take_place
 from engine.access.tokens import Principal
 from engine.kernel.commands import Request
 from engine.kernel.errors import Forbidden, Invalid
@@ -68,7 +68,7 @@ class Servicers:
             command = read(message, verb.command)
             stream = Stream(verb.machine, parse_id(verb.stream_field, getattr(message, verb.stream_field)))
             request = Request(
-                request_id=client_request_id(principal, message.header.request_id),
+                request_id=caller_request_id(principal.organization_id, message.header.request_id),
                 stream=stream,
                 command=command,
                 actor=principal.actor,
@@ -111,15 +111,6 @@ class Servicers:
         else:
             await self.ports.advance(by)
         return demo_pb2.AdvanceClockResponse(now=timestamp(clock.now()))
-
-
-def client_request_id(principal: Principal, request_id: str) -> str:
-    """Return the id a caller's request is kept under.
-
-    The engine's own parts (timers, policies) and other organizations have names of their own, so nobody can take
-    theirs.
-    """
-    return f"rpc:{principal.organization_id}:{request_id}"
 
 
 def _place(number: int) -> str:

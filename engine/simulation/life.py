@@ -15,6 +15,7 @@ from engine.kernel.store import OutboxRow
 from engine.notify.pages import Pager
 from engine.people.enrich import PeopleEnrichers
 from engine.people.registry import Registry
+from engine.people.screening import ScreeningEnrichers
 from engine.people.verdict import Rules
 from engine.people.view import Views
 from engine.policies import POLICIES
@@ -100,6 +101,7 @@ class Life:
         self.registry = Registry(self.executor)
         self.reader = RecordReader(self.store)
         self.executor.enrichers.update(PeopleEnrichers(self.registry, Rules(base.rulebook), clock).all())
+        self.executor.enrichers.update(ScreeningEnrichers(self.registry, base.pack, clock).all())
         self.executor.enrichers.update(RecordEnrichers(self.reader, key, clock).all())
         self.timers = Timers(self.executor)
         views = Views(self.executor, self.registry, clock, lambda _site: DESTINATIONS)

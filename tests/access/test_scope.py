@@ -25,6 +25,7 @@ TECH = Principal(
     organization_id="org-1",
     sites=frozenset({"site-1"}),
     token_id="t",
+    issued_at=NOW,
     expires_at=NOW,
 )
 

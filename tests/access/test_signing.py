@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from engine.access.signing import Approval, approve, check_approval
 from engine.bootstrap import protocols, site_overlays
 from engine.cli import cli
+from engine.kernel.canonical import canonical_bytes
 from engine.kernel.errors import Corrupt, Invalid
 from engine.protocol_files import ProtocolFiles, pack_subject
-from engine.reactions.pack import Pack, content_hash
+from engine.reactions.pack import Pack, content_hash, written_hash
 from engine.settings import Settings
 from tests.reactions.packs import pack
 
@@ -93,6 +94,26 @@ def test_live_use_needs_the_signature_and_a_demonstration_does_not(tmp_path: Pat
     listed = CliRunner().invoke(cli, ["protocol", "list", "--data-dir", str(tmp_path)]).output
     assert "(signed by director-1 for org-1)" in listed and "(unsigned)" in listed
     assert key.stat().st_mode & 0o077 == 0
+
+
+def test_a_kept_version_outlives_a_schema_that_grew(tmp_path: Path) -> None:
+    """A file from before a field existed still is what was signed; a field nobody wrote into it is a change."""
+    kept = ProtocolFiles(tmp_path)
+    kept.keep(pack())
+    (path,) = (tmp_path / "protocols").glob("*.json")
+    written = json.loads(path.read_bytes())
+    for row in written["risk_factors"]:
+        del row["topic"]
+    older = written_hash(written)
+    path.unlink()
+    path = path.with_name(f"{older}.json")
+    path.write_text(json.dumps({**written, "hash": older}))
+
+    assert kept.versions()[older].risk_factors[0].topic == ""
+    path.write_text(json.dumps({**written, "hash": older, "title": "another"}))
+    with pytest.raises(Corrupt, match="was changed"):
+        kept.versions()
+    assert written_hash(json.loads(canonical_bytes(pack()))) == content_hash(pack()) == pack().hash
 
 
 def test_signing_is_asked_for_and_a_key_is_never_overwritten(tmp_path: Path) -> None:

@@ -27,7 +27,13 @@ ORDER = (
 
 def principal(role: str) -> Principal:
     return Principal(
-        person_id="p", role=role, organization_id="org-1", sites=frozenset(), token_id="t", expires_at=NOW
+        person_id="p",
+        role=role,
+        organization_id="org-1",
+        sites=frozenset(),
+        token_id="t",
+        issued_at=NOW,
+        expires_at=NOW,
     )
 
 

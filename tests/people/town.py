@@ -12,6 +12,7 @@ from engine.kernel.commands import Actor, Command, Request
 from engine.kernel.ids import Stream
 from engine.people.enrich import PeopleEnrichers
 from engine.people.registry import Registry
+from engine.people.screening import ScreeningEnrichers
 from engine.people.verdict import Rules
 from engine.people.view import Views
 from engine.policies import POLICIES
@@ -46,6 +47,7 @@ class Town:
         self.registry = Registry(self.executor)
         enrichers = PeopleEnrichers(self.registry, Rules(load_rulebook()), self.clock)
         self.executor.enrichers.update(enrichers.all())
+        self.executor.enrichers.update(ScreeningEnrichers(self.registry, pack(), self.clock).all())
         self._views = Views(self.executor, self.registry, self.clock, lambda _site: ())
         self.policies = PolicyRunner(POLICIES, self.executor, self._views.of)
         self._count = 0

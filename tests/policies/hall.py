@@ -103,7 +103,7 @@ class Hall:
         ]
 
     def _follow(self) -> None:
-        for _ in range(500):
+        for _ in range(5000):
             if not self.waiting:
                 return
             session_id, recorded = self.waiting.pop(0)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from engine.kernel.commands import Actor, TimerFired
 from engine.kernel.ids import Stream
+from engine.people.screening import ask
 from engine.reactions import events as r
 from engine.reactions.state import (
     Disposition,
@@ -28,6 +29,7 @@ from engine.workflows.session.state import (
     Screening,
     VerdictEvidence,
 )
+from tests.reactions.packs import pack
 from tests.records.driver import Driver, amount
 
 TECHNOLOGIST = Actor(person_id="tech-1", role="technologist", organization_id="org-1")
@@ -148,23 +150,30 @@ def scheduled(driver: Driver) -> None:
     )
 
 
-def prepared(driver: Driver) -> None:
+SCREENING = Screening(
+    prior_reaction="none",
+    asthma="no",
+    renal_risk="no",
+    metformin="no",
+    pregnancy="not_applicable",
+    egfr_ml_min_173m2=Decimal("88"),
+    egfr_on=dt.date(2026, 11, 20),
+)
+
+
+def screened(driver: Driver, screening: Screening = SCREENING) -> c.RecordScreening:
+    """A screening with what the shipped pack says of it."""
+    evidence = ask(pack(), driver.state_of(driver.session), screening, driver.now.date())
+    return c.RecordScreening(screening=screening, evidence=evidence)
+
+
+def prepared(driver: Driver, screening: Screening = SCREENING) -> None:
     """The room is prepared and asks for a physician."""
     driver.wait(300)
     driver.do(
         TECHNOLOGIST,
         c.StartPreparation(),
-        c.RecordScreening(
-            screening=Screening(
-                prior_reaction="none",
-                asthma="no",
-                renal_risk="no",
-                metformin="no",
-                pregnancy="not_applicable",
-                egfr_ml_min_173m2=Decimal("88"),
-                egfr_on=dt.date(2026, 11, 20),
-            )
-        ),
+        screened(driver, screening),
         c.RecordWeight(weight_kg=amount("72.5"), method="scale"),
         c.CheckInResponder(responder_id="resp-1", evidence=responder(driver)),
         c.RecordKitChecked(

@@ -16,6 +16,18 @@ SCREENING = {
         "pregnancy": "not_applicable",
         "beta_blocker": "unknown",
         "egfr_ml_min_173m2": "88",
+        "iodine_or_shellfish": "no",
+        "atopy": "no",
+        "acute_kidney_injury": "no",
+        "dialysis": "no",
+        "renal_artery_emboli_possible": "no",
+        "breast_feeding": "not_applicable",
+        "thyroid": "no",
+        "ace_inhibitor": "no",
+        "other_conditions": "no",
+        "recent_contrast": "no",
+        "agent": "iohexol",
+        "access": "20 G, left antecubital fossa",
     }
 }
 KIT = {

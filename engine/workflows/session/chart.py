@@ -4,11 +4,14 @@ A guard is named after the reason it refuses; its docstring is the sentence the 
 the whole session, so no phase refuses them; where a fact also moves a phase, the inner transition does it.
 """
 
+from typing import Any
+
 from statemachine import State, StateChart
 
 from engine.kernel.machine import Facts
 from engine.workflows.session import readiness
-from engine.workflows.session.state import CredentialEvidence
+from engine.workflows.session.offline import opens
+from engine.workflows.session.state import CredentialEvidence, ScreeningFinding, SessionState
 
 RESPONDING = ["responder_not_qualified", "responder_is_technologist"]
 
@@ -78,7 +81,9 @@ class SessionChart(StateChart[None]):
                 reviewing,
                 unless=["line_unverified", "identifiers_insufficient", "identity_mismatch"],
             )
-            review_screening = reviewing.to(None, unless=["not_the_physician", "screening_missing"])
+            review_screening = reviewing.to(
+                None, unless=["not_the_physician", "screening_missing", "findings_unseen"]
+            )
             confirm_view = (
                 identifying.to(None, unless=["not_the_physician", "line_unverified"])
                 | reviewing.to(None, unless=["not_the_physician", "line_unverified"])
@@ -92,6 +97,7 @@ class SessionChart(StateChart[None]):
                     "screening_unreviewed",
                     "view_unconfirmed",
                     "reaction_open",
+                    "hold_unexplained",
                 ],
             )
             defer_contrast = (
@@ -164,6 +170,7 @@ class SessionChart(StateChart[None]):
             record_gap_action = signed.to(closing) | sealed.to(closing)
             report_reaction = signed.to(closing) | sealed.to(closing)
             report_late_entry = signed.to(closing) | sealed.to(closing)
+            report_offline_log = signed.to(closing) | sealed.to(closing)
 
         class line(State.Compound):
             """The two-way audio and video, as the media node proves it."""
@@ -216,6 +223,9 @@ class SessionChart(StateChart[None]):
             resolved = State()
 
             report_reaction = none.to(active) | resolved.to(active)
+            report_offline_log = none.to(active, cond=["opens_reaction"]) | resolved.to(
+                active, cond=["opens_reaction"]
+            )
             report_reaction_closed = active.to(resolved, unless=[], cond=["last_open_reaction"])
 
     record_screening = session.to(None)
@@ -231,6 +241,7 @@ class SessionChart(StateChart[None]):
     report_reaction = session.to(None)
     report_reaction_closed = session.to(None)
     report_late_entry = session.to(None)
+    report_offline_log = session.to(None)
     report_line_connecting = session.to(None)
     report_line_verified = session.to(None)
     report_line_degraded = session.to(None)
@@ -360,6 +371,24 @@ def screening_unreviewed(f: Facts) -> bool:
     return not readiness.holds("screening_reviewed", f.state, f.context.now)
 
 
+def findings_unseen(f: Facts) -> bool:
+    """The screening has findings that were not on your screen; read them again."""
+    evidence = f.command.evidence or f.state.screened
+    seen = set(f.command.seen)
+    return bool(seen and evidence and {finding.row_id for finding in evidence.findings} - seen)
+
+
+def hold_unexplained(f: Facts) -> bool:
+    """The screening says hold or another study; give the reason for going on, or defer."""
+    return bool(against(f.state, f.command)) and not f.command.reason.strip()
+
+
+def against(state: SessionState, command: Any) -> tuple[ScreeningFinding, ...]:
+    """Return the findings that speak against clearing, for the agent of the command."""
+    evidence = command.evidence or state.screened
+    return tuple(finding for finding in evidence.findings if finding.needs_reason) if evidence else ()
+
+
 def view_unconfirmed(f: Facts) -> bool:
     """The physician has not confirmed the view of patient and injection site."""
     return not readiness.holds("view_confirmed", f.state, f.context.now)
@@ -448,6 +477,11 @@ def record_incomplete(f: Facts) -> bool:
     return bool(f.command.missing)
 
 
+def opens_reaction(f: Facts) -> bool:
+    """Route: the console's log begins a reaction that was not known."""
+    return opens(f.state, f.command)
+
+
 def last_open_reaction(f: Facts) -> bool:
     """Route: the reaction being closed is the only one open."""
     return set(f.state.open_reactions) <= {f.command.reaction_id}
@@ -499,6 +533,8 @@ GUARDS = {
         identity_unconfirmed,
         line_unverified,
         screening_unreviewed,
+        findings_unseen,
+        hold_unexplained,
         view_unconfirmed,
         reaction_open,
         contrast_not_cleared,
@@ -515,6 +551,7 @@ GUARDS = {
         record_changed,
         record_unconfirmed,
         record_incomplete,
+        opens_reaction,
         last_open_reaction,
     )
 }

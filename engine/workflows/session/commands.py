@@ -15,9 +15,11 @@ from engine.workflows.session.state import (
     CredentialEvidence,
     KitItem,
     LineEvidence,
+    OfflineEntry,
     Order,
     PatientIdentity,
     Screening,
+    ScreeningEvidence,
     VerdictEvidence,
 )
 
@@ -73,10 +75,11 @@ class StartPreparation(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordScreening(Command):
-    """Report the screening answers."""
+    """Report the screening answers. `evidence` is filled by the engine."""
 
     fact: ClassVar[bool] = True
     screening: Screening
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +188,14 @@ class ConfirmIdentity(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewScreening(Command):
-    """The physician has reviewed history, allergies and screening answers, unknowns included."""
+    """The physician has reviewed history, allergies and screening answers, unknowns included.
+
+    `seen` are the rows whose findings were on the physician's screen, () when the client does not say. `evidence` is
+    filled by the engine.
+    """
+
+    seen: tuple[str, ...] = ()
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,9 +208,14 @@ class ConfirmView(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearForContrast(Command):
-    """The physician clears the injection of this agent."""
+    """The physician clears the injection of this agent; against a hold or another study, with a reason.
+
+    `evidence` is filled by the engine.
+    """
 
     agent: str
+    reason: str = ""
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +305,30 @@ class ReportReaction(Command):
     fact: ClassVar[bool] = True
     emergency: ClassVar[bool] = True
     onset_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOfflineLog(Command):
+    """Report what a console wrote down of a reaction while the network was gone: all of it, a part, or again.
+
+    `log_id` names the log of one outage, of one reaction; `reaction_id` is it where the console knew it, "" where
+    REACTION was pressed offline. `token` is the sign-in under which the log was begun at `began_at`; `device_at` is
+    the device's clock when it sends. Filled by the engine: whose token it is, until when it held, and which entries
+    had already come in as commands of their own.
+    """
+
+    fact: ClassVar[bool] = True
+    emergency: ClassVar[bool] = True
+    log_id: str
+    pack_hash: str
+    token: str
+    began_at: dt.datetime
+    device_at: dt.datetime
+    entries: tuple[OfflineEntry, ...]
+    reaction_id: str = ""
+    written_by: str = ""
+    signed_in_until: dt.datetime | None = None
+    sent_before: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

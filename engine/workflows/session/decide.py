@@ -15,9 +15,17 @@ from engine.kernel.machine import Context
 from engine.workflows.session import commands as c
 from engine.workflows.session import events as e
 from engine.workflows.session import readiness
-from engine.workflows.session.chart import given_identifiers
+from engine.workflows.session.chart import against, given_identifiers
 from engine.workflows.session.evolve import evolve
-from engine.workflows.session.state import Objectives, Ready, SessionState, Signature
+from engine.workflows.session.offline import fresh, opens, reaction_of
+from engine.workflows.session.state import (
+    Objectives,
+    OfflineEntry,
+    OfflineKind,
+    Ready,
+    SessionState,
+    Signature,
+)
 
 PRESENCE_OWED = ("identifying", "reviewing", "cleared", "injecting", "monitoring")
 
@@ -91,10 +99,21 @@ def _confirm_identity(s: SessionState, m: c.ConfirmIdentity, x: Context) -> Iter
 def _review(s: SessionState, m: c.ReviewScreening, x: Context) -> Iterator[Event]:
     assert s.screening is not None
     answers = ("prior_reaction", "asthma", "renal_risk", "metformin", "pregnancy", "beta_blocker")
-    unknown = [name for name in answers if getattr(s.screening, name) == "unknown"]
+    unknown = [name for name in answers if s.screening.answer(name) == "unknown"]
     if not s.allergies_source:
         unknown.append("allergies")
-    yield e.ScreeningReviewed(unknown=tuple(unknown))
+    found = m.evidence or s.screened
+    findings = found.findings if found else ()
+    unknown += [name for finding in findings for name in finding.unknown]
+    yield e.ScreeningReviewed(
+        unknown=tuple(dict.fromkeys(unknown)),
+        findings=tuple(dict.fromkeys(finding.row_id for finding in findings)),
+        evidence=m.evidence if m.evidence != s.screened else None,
+    )
+
+
+def _clear(s: SessionState, m: c.ClearForContrast, x: Context) -> Iterator[Event]:
+    yield e.ContrastCleared(agent=m.agent, reason=m.reason, against=against(s, m))
 
 
 def _evaluate(s: SessionState, m: c.EvaluateRules, x: Context) -> Iterator[Event]:
@@ -164,6 +183,31 @@ def _reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[Even
     )
     if not alerted:
         yield _request(s, "reaction")
+
+
+def _offline_log(s: SessionState, m: c.ReportOfflineLog, x: Context) -> Iterator[Event]:
+    entries = fresh(s, m)
+    if not entries:
+        return
+    reaction_id = reaction_of(s, m)
+    if opens(s, m):
+        reaction_id = f"{s.session_id}-r{len(s.reactions) + 1}"
+        yield from _reaction(s, c.ReportReaction(onset_at=_onset(entries)), x)
+    yield e.OfflineLogReported(
+        log_id=m.log_id,
+        reaction_id=reaction_id,
+        pack_hash=m.pack_hash,
+        began_at=m.began_at,
+        device_at=m.device_at,
+        written_by=m.written_by,
+        signed_in_until=m.signed_in_until,
+        entries=entries,
+    )
+
+
+def _onset(entries: tuple[OfflineEntry, ...]) -> dt.datetime:
+    """Return when a reaction began: when REACTION was first pressed, or else with the first entry."""
+    return next((one.at for one in entries if one.kind is OfflineKind.ONSET), entries[0].at)
 
 
 def _line_verified(s: SessionState, m: c.ReportLineVerified, x: Context) -> Iterator[Event]:
@@ -288,7 +332,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
         *_close_gap(s, x.now, "cancelled"),
     ],
     c.StartPreparation: lambda s, m, x: [e.PreparationStarted(technologist_id=x.actor.person_id)],
-    c.RecordScreening: lambda s, m, x: [e.ScreeningRecorded(screening=m.screening)],
+    c.RecordScreening: lambda s, m, x: [e.ScreeningRecorded(screening=m.screening, evidence=m.evidence)],
     c.RecordAllergies: lambda s, m, x: [e.AllergiesRecorded(allergies=m.allergies, source=m.source)],
     c.RecordWeight: lambda s, m, x: [e.WeightRecorded(weight_kg=m.weight_kg, method=m.method)],
     c.RecordKitChecked: _kit,
@@ -305,7 +349,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.ConfirmView: lambda s, m, x: [
         e.ViewConfirmed(patient_visible=m.patient_visible, injection_site_visible=m.injection_site_visible)
     ],
-    c.ClearForContrast: lambda s, m, x: [e.ContrastCleared(agent=m.agent)],
+    c.ClearForContrast: _clear,
     c.DeferContrast: lambda s, m, x: [e.ContrastDeferred(reason=m.reason)],
     c.DeclineContrast: lambda s, m, x: [e.ContrastDeclined(reason=m.reason)],
     c.AttestVerdict: lambda s, m, x: [e.VerdictAttested(reason=m.reason, role=x.actor.role)],
@@ -317,6 +361,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.CompleteMonitoring: _complete_monitoring,
     c.RecordVitals: _vitals,
     c.ReportReaction: _reaction,
+    c.ReportOfflineLog: _offline_log,
     c.ReportReactionClosed: lambda s, m, x: [e.ReactionClosed(reaction_id=m.reaction_id)],
     c.ReportLineConnecting: lambda s, m, x: [e.LineConnecting()],
     c.ReportLineVerified: _line_verified,
@@ -343,6 +388,7 @@ REOPENING = (
     c.RecordContrastGiven,
     c.RecordGapAction,
     c.ReportReaction,
+    c.ReportOfflineLog,
     c.ReportLateEntry,
 )
 
@@ -352,11 +398,13 @@ def _whole(handler: Callable[..., Iterable[Event]]) -> Callable[..., Iterable[Ev
 
     def decide(s: SessionState, m: Command, x: Context) -> Iterator[Event]:
         after = s
-        if isinstance(m, REOPENING) and s.in_phase("signed", "sealed"):
+        # A report of nothing new reopens nothing.
+        happened = list(handler(s, m, x))
+        if happened and isinstance(m, REOPENING) and s.in_phase("signed", "sealed"):
             reopened = e.AddendumOpened(revision=s.revision + s.in_phase("sealed"), source=type(m).__name__)
             yield reopened
             after = evolve(after, reopened, x.now, x.actor)
-        for event in handler(s, m, x):
+        for event in happened:
             yield event
             after = evolve(after, event, x.now, x.actor)
         if s.ready is not None and after.ready is not None and s.ready.token == after.ready.token:
@@ -382,6 +430,10 @@ def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
     flags = []
     if s.in_phase("signed", "sealed") and type(m).fact:
         flags.append("late")
+    if isinstance(m, c.ReportOfflineLog):
+        flags.append("offline")
+        if any(entry.at > x.now for entry in m.entries):
+            flags.append("device_clock_ahead")
     if isinstance(m, c.RecordContrastGiven):
         flags.extend(_odd_contrast(s, m, x.now))
     return tuple(flags)

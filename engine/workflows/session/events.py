@@ -12,10 +12,13 @@ from engine.workflows.session.state import (
     CredentialEvidence,
     KitItem,
     LineEvidence,
+    OfflineEntry,
     Order,
     PatientIdentity,
     Ready,
     Screening,
+    ScreeningEvidence,
+    ScreeningFinding,
     Signature,
     VerdictEvidence,
 )
@@ -75,9 +78,10 @@ class PreparationStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningRecorded(Event):
-    """Screening answers as given."""
+    """Screening answers as given, and what the protocols said of them; `evidence` None: they were not asked."""
 
     screening: Screening
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +185,15 @@ class IdentityConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningReviewed(Event):
-    """The physician reviewed history and screening; `unknown` names what was unknown then."""
+    """The physician reviewed history and screening; `unknown` names what was unknown then.
+
+    `findings` are the rows under review, strictest first; `evidence` is what they said when it had changed since it
+    was recorded, else None.
+    """
 
     unknown: tuple[str, ...]
+    findings: tuple[str, ...] = ()
+    evidence: ScreeningEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +206,11 @@ class ViewConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastCleared(Event):
-    """The physician cleared the injection of an agent."""
+    """The physician cleared the injection of an agent; `against` are the findings that `reason` answers."""
 
     agent: str
+    reason: str = ""
+    against: tuple[ScreeningFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,6 +346,23 @@ class ReactionAlarmRepeated(Event):
 
     reaction_id: str
     alerted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineLogReported(Event):
+    """What a console wrote down without the network came in: the new entries, by the time of the device.
+
+    `written_by` is whose sign-in the log was begun under, which held until `signed_in_until`.
+    """
+
+    log_id: str
+    reaction_id: str
+    pack_hash: str
+    began_at: dt.datetime
+    device_at: dt.datetime
+    written_by: str
+    signed_in_until: dt.datetime | None
+    entries: tuple[OfflineEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

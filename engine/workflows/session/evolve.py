@@ -8,7 +8,7 @@ from typing import Any
 from engine.kernel.commands import Actor
 from engine.kernel.events import Event, Recorded
 from engine.workflows.session import events as e
-from engine.workflows.session.state import Attestation, ContrastDose, Gap, Kit, SessionState
+from engine.workflows.session.state import Attestation, ContrastDose, Gap, Kit, OfflineLog, SessionState
 
 Change = Callable[[SessionState, Any, dt.datetime, Actor], SessionState]
 
@@ -123,6 +123,18 @@ def _reaction(s: SessionState, v: e.ReactionReported, at: dt.datetime, by: Actor
     )
 
 
+def _offline_log(s: SessionState, v: e.OfflineLogReported, at: dt.datetime, by: Actor) -> SessionState:
+    taken = frozenset(entry.entry_id for entry in v.entries)
+    before = next((log for log in s.offline_logs if log.log_id == v.log_id), None)
+    others = tuple(log for log in s.offline_logs if log.log_id != v.log_id)
+    log = OfflineLog(
+        log_id=v.log_id,
+        reaction_id=v.reaction_id,
+        entries=taken | before.entries if before is not None else taken,
+    )
+    return replace(s, offline_logs=(*others, log))
+
+
 _CHANGES: dict[type[Event], Change] = {
     e.SessionScheduled: _scheduled,
     e.OrderAmended: lambda s, v, at, by: replace(
@@ -130,7 +142,9 @@ _CHANGES: dict[type[Event], Change] = {
     ),
     e.PatientAmended: lambda s, v, at, by: replace(s, identity=v.identity, age_years=v.age_years),
     e.PreparationStarted: lambda s, v, at, by: replace(s, technologist_id=v.technologist_id),
-    e.ScreeningRecorded: lambda s, v, at, by: replace(s, screening=v.screening, screening_reviewed=False),
+    e.ScreeningRecorded: lambda s, v, at, by: replace(
+        s, screening=v.screening, screened=v.evidence, screening_reviewed=False
+    ),
     e.AllergiesRecorded: lambda s, v, at, by: replace(
         s, allergies=v.allergies, allergies_source=v.source, screening_reviewed=False
     ),
@@ -147,7 +161,9 @@ _CHANGES: dict[type[Event], Change] = {
         s, physician=v.evidence, physician_present=True, hand_off_to="", view_confirmed=False
     ),
     e.IdentityConfirmed: lambda s, v, at, by: replace(s, identity_confirmed=True),
-    e.ScreeningReviewed: lambda s, v, at, by: replace(s, screening_reviewed=True),
+    e.ScreeningReviewed: lambda s, v, at, by: replace(
+        s, screened=v.evidence or s.screened, screening_reviewed=True
+    ),
     e.ViewConfirmed: lambda s, v, at, by: replace(
         s, view_confirmed=v.patient_visible and v.injection_site_visible
     ),
@@ -165,6 +181,7 @@ _CHANGES: dict[type[Event], Change] = {
     e.InjectionCompleted: lambda s, v, at, by: replace(s, observation_over=False),
     e.ObservationElapsed: lambda s, v, at, by: replace(s, observation_over=True),
     e.ReactionReported: _reaction,
+    e.OfflineLogReported: _offline_log,
     e.ReactionClosed: lambda s, v, at, by: replace(s, open_reactions=s.open_reactions - {v.reaction_id}),
     e.LineVerified: lambda s, v, at, by: replace(s, line_ever_verified=True, line_down_since=None),
     e.LineDegraded: lambda s, v, at, by: replace(s, line_down_since=None),

@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal
 
 
 class CancelReason(StrEnum):
@@ -49,8 +50,26 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriorReaction:
+    """An earlier reaction to contrast. Class: iodinated or gadolinium; kind: allergic_like or physiologic."""
+
+    contrast_class: str = "unknown"
+    agent: str = ""
+    kind: str = "unknown"
+    severity: str = "unknown"
+    delayed: str = "unknown"
+
+
+_NO = frozenset({"no", "none", "not_applicable"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Screening:
-    """Pre-contrast screening. `unknown` is an answer of its own and is never shown as none."""
+    """Pre-contrast screening. `unknown` is an answer of its own and is never shown as none.
+
+    Answers are yes, no or unknown; any other word counts as unknown. `agent` is the one planned, `access` the IV
+    access in words, both "" while nobody said.
+    """
 
     prior_reaction: str = "unknown"
     asthma: str = "unknown"
@@ -60,6 +79,98 @@ class Screening:
     beta_blocker: str = "unknown"
     egfr_ml_min_173m2: Decimal | None = None
     egfr_on: dt.date | None = None
+    prior_reactions: tuple[PriorReaction, ...] = ()
+    iodine_or_shellfish: str = "unknown"
+    atopy: str = "unknown"
+    asthma_active: str = "unknown"
+    acute_kidney_injury: str = "unknown"
+    dialysis: str = "unknown"
+    residual_function: str = "unknown"
+    renal_artery_emboli_possible: str = "unknown"
+    breast_feeding: str = "unknown"
+    thyroid: str = "unknown"
+    ace_inhibitor: str = "unknown"
+    other_conditions: str = "unknown"
+    recent_contrast: str = "unknown"
+    agent: str = ""
+    access: str = ""
+
+    def answer(self, question: str) -> Literal["yes", "no", "unknown"]:
+        """Return the answer to a question; a word that is none of the answers is unknown."""
+        return answer(getattr(self, question))
+
+
+def answer(word: str) -> Literal["yes", "no", "unknown"]:
+    """Return what a word answers: "none" and "not_applicable" are no, anything unheard-of is unknown."""
+    said = word.strip().lower()
+    if said == "yes":
+        return "yes"
+    return "no" if said in _NO else "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreeningFinding:
+    """What one row of the protocols said. `outcome`: proceed, physician_review, alternative_study or hold.
+
+    `unknown` names what nobody had answered; `lab_age_days` is how old the eGFR was, None where none was used.
+    """
+
+    outcome: str
+    row_id: str
+    sentence: str
+    citation: str = ""
+    evidence: str = ""
+    unknown: tuple[str, ...] = ()
+    lab_age_days: int | None = None
+
+    @property
+    def needs_reason(self) -> bool:
+        """Whether contrast is cleared against this only with a reason."""
+        return self.outcome in ("alternative_study", "hold")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PremedicationDose:
+    """One drug of a regimen. `dose_mg` None: not known; `text` says it in one line, `formula` how the mg came about.
+
+    Hours are before contrast; `now` and every `every_h` until then. Equal `either_or` marks alternatives.
+    """
+
+    drug: str
+    routes: tuple[str, ...]
+    dose_mg: Decimal | None
+    dose_max_mg: Decimal | None
+    hours_before: tuple[Decimal, ...]
+    now: bool
+    every_h: Decimal | None
+    optional: bool
+    either_or: str
+    formula: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premedication:
+    """A regimen that the protocols leave to the physician; nobody has ordered it. `because` is the row that does."""
+
+    row_id: str
+    because: str
+    premedicate: str
+    situation: str
+    text: str
+    doses: tuple[PremedicationDose, ...]
+    citation: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreeningEvidence:
+    """What the protocols said of a screening when they were asked: findings, strictest first, and by which pack."""
+
+    findings: tuple[ScreeningFinding, ...]
+    premedication: tuple[Premedication, ...]
+    pack_id: str
+    pack_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +336,58 @@ class Objectives:
     credential_check_s: int = 3600
 
 
+class OfflineKind(StrEnum):
+    """What a console wrote down without the network."""
+
+    ONSET = "onset"
+    SIGNS = "signs"
+    VITALS = "vitals"
+    WEIGHT = "weight"
+    STEP_DONE = "step_done"
+    READ_BACK = "read_back"
+    MEDICATION = "medication"
+    EMERGENCY_CALL = "emergency_call"
+    IMPROVING = "improving"
+    RESOLVED = "resolved"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineEntry:
+    """One fact of a console's log. `entry_id` is the device's own; `at` is its clock's time; the rest is by `kind`."""
+
+    entry_id: str
+    kind: OfflineKind
+    at: dt.datetime
+    by: str
+    signs: tuple[str, ...] = ()
+    systolic_mmhg: int | None = None
+    diastolic_mmhg: int | None = None
+    heart_rate_bpm: int | None = None
+    spo2_percent: int | None = None
+    respiratory_rate_bpm: int | None = None
+    conscious: bool | None = None
+    weight_kg: Decimal | None = None
+    weight_method: str = ""
+    step_id: str = ""
+    drug: str = ""
+    route: str = ""
+    dose_mg: Decimal | None = None
+    concentration_mg_per_ml: Decimal | None = None
+    volume_ml: Decimal | None = None
+    service: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineLog:
+    """A console's log as far as it has come in: the reaction that it is of, and which entries were taken."""
+
+    log_id: str
+    reaction_id: str
+    entries: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionState:
     """One session. `version` 0 means it does not exist yet."""
@@ -250,6 +413,7 @@ class SessionState:
     weight_kg: Decimal | None = None
     weight_method: str = ""
     screening: Screening | None = None
+    screened: ScreeningEvidence | None = None
     allergies: tuple[Allergy, ...] = ()
     allergies_source: str = ""
     responder: CredentialEvidence | None = None
@@ -275,6 +439,7 @@ class SessionState:
     observation_over: bool = False
     reactions: tuple[str, ...] = ()
     open_reactions: frozenset[str] = field(default_factory=frozenset)
+    offline_logs: tuple[OfflineLog, ...] = ()
     revision: int = 1
     confirmed: Signature | None = None
     attested: Signature | None = None

@@ -13,6 +13,8 @@ from engine.workflows.session.state import (
     CredentialEvidence,
     LayerResult,
     LineEvidence,
+    OfflineEntry,
+    OfflineKind,
     Order,
     PatientIdentity,
     Screening,
@@ -197,7 +199,26 @@ def ready() -> Play:
 #: Every phase of care that a session which exists can be in.
 PHASES = (*(name for name, _ in WAY), "deferred", "declined", "cancelled")
 
+
 #: One example of every fact of the session.
+def offline_log(**change: Any) -> c.ReportOfflineLog:
+    """A console's log of one note, begun before the network went."""
+    note = OfflineEntry(
+        entry_id="entry-note-1", kind=OfflineKind.NOTE, at=START, by="tech-1", text="no network"
+    )
+    fields: dict[str, Any] = {
+        "log_id": "log-device-1",
+        "pack_hash": "ab" * 32,
+        "token": "t",
+        "began_at": START,
+        "device_at": START,
+        "entries": (note,),
+        "written_by": "tech-1",
+        "signed_in_until": START + dt.timedelta(hours=1),
+    }
+    return c.ReportOfflineLog(**{**fields, **change})
+
+
 FACTS: tuple[Command, ...] = (
     c.RecordScreening(screening=Screening()),
     c.RecordAllergies(allergies=(), source="patient"),
@@ -209,6 +230,7 @@ FACTS: tuple[Command, ...] = (
     dose(),
     c.RecordVitals(systolic_mmhg=120),
     c.ReportReaction(),
+    offline_log(),
     c.ReportReactionClosed(reaction_id="ses-1-r1"),
     c.ReportLineConnecting(),
     c.ReportLineVerified(evidence=FRAMES),
