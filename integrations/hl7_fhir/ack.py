@@ -1,7 +1,8 @@
 """Answers a message from the bytes of its header alone, so that even an unreadable message is answered rightly.
 
-Works byte for byte: what is echoed is what was sent, less control characters. An acknowledgement or any other response
-(a message with an MSA) is never acknowledged.
+Works byte for byte: what is echoed is what was sent, less control characters; only of UTF-16 and UTF-32, which no
+frame can carry, the header is read as text so that the refusal names the message it answers. An acknowledgement or any
+other response (a message with an MSA) is never acknowledged.
 """
 
 import datetime as dt
@@ -9,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from integrations.hl7_fhir import faults
+from integrations.hl7_fhir import charset, faults
 from integrations.hl7_fhir.er7 import Delimiters, escape, usable_delimiters
 from integrations.hl7_fhir.faults import SenderFault
 
@@ -47,7 +48,7 @@ def refusal(fault: SenderFault) -> Acknowledgement:
     """Turn a sender's fault into its answer: AR for what is not a usable message of ours, AE for its contents."""
     unusable = fault.segment == "MSH" or fault.code == faults.UNSUPPORTED_MESSAGE
     return Acknowledgement(
-        "AR" if unusable else "AE", (Fault(fault.code, fault.why, fault.segment, 1, fault.position),)
+        "AR" if unusable else "AE", (Fault(fault.code, fault.why, fault.segment, fault.nth, fault.position),)
     )
 
 
@@ -77,7 +78,8 @@ class Header:
 
 def header(raw: bytes) -> Header:
     """Read what can be read of the header at the beginning of `raw`; never raises."""
-    text = raw[:65536].decode("iso8859-1")
+    wide = charset.wide(raw)
+    text = raw[:65536].decode(wide or "iso8859-1", "replace")
     start = text.find("MSH", 0, 64)
     if start < 0 or len(text) < start + 5:
         return Header(Delimiters(), (), False)
@@ -86,6 +88,9 @@ def header(raw: bytes) -> Header:
     encoding = lines[0][4:].split(separator, 1)[0] if separator else ""
     delimiters = usable_delimiters(separator, encoding) or Delimiters()
     fields = [_CONTROLS.sub("", value) for value in lines[0].split(delimiters.field)]
+    if wide:
+        # The answer goes out in single bytes and must not claim the message's MSH-18.
+        fields = fields[:17]
     kind = fields[8].split(delimiters.component)[0].strip().upper() if len(fields) > 8 else ""
     has_msa = len(lines) > 1 and lines[1].startswith("MSA" + delimiters.field)
     # fields[0] is the name, and MSH-1 is the separator itself: so the list already counts from MSH-1.

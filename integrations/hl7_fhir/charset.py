@@ -1,6 +1,7 @@
-"""From the bytes of a message to text: MSH-18 first, then the site's fallbacks; decoding never fails, it is noted.
+"""From the bytes of a message to text: MSH-18 first, then the site's fallbacks, each with a note; never byte for byte.
 
-Names are those of HL7 table 0211.
+Names are those of HL7 table 0211, without UTF-16 and UTF-32: their bytes may be those that end an MLLP frame, so a
+message in them is never sure to be whole.
 """
 
 import codecs
@@ -13,8 +14,6 @@ _NAMES = {
     "UNICODE UTF-8": "utf-8",
     "UTF-8": "utf-8",
     "UTF8": "utf-8",
-    "UNICODE UTF-16": "utf-16",
-    "UNICODE UTF-32": "utf-32",
     "ISO IR6": "utf-8",
     "ISO IR14": "iso2022_jp_2",
     "ISO IR87": "iso2022_jp_2",
@@ -26,6 +25,14 @@ _NAMES = {
 
 FALLBACKS = ("utf-8", "windows-1252")
 """What is tried when a message names no character set, or names one that its bytes contradict."""
+
+
+_WIDE = {
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+} | {"MS".encode(codec): codec for codec in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +52,17 @@ def codec_for(name: str) -> str | None:
     return _NAMES.get(wanted)
 
 
-def decode(raw: bytes, declared: str, *, fallbacks: tuple[str, ...] = FALLBACKS) -> Decoded:
-    """Decode `raw` by the `declared` MSH-18 name, else by the first fallback that fits, else byte for byte."""
-    for mark, codec in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if raw.startswith(mark):
-            text = _try(raw, codec)
-            if text is not None:
-                return Decoded(text, "utf-8" if codec == "utf-8-sig" else codec, "")
+def wide(raw: bytes) -> str | None:
+    """Return the UTF-16 or UTF-32 codec that a message's first bytes show, or None for all other bytes."""
+    return next((codec for start, codec in _WIDE.items() if raw.startswith(start)), None)
+
+
+def decode(raw: bytes, declared: str, *, fallbacks: tuple[str, ...] = FALLBACKS) -> Decoded | None:
+    """Decode `raw` by the `declared` MSH-18 name, else by the first fallback that fits; None when none does."""
+    if wide(raw):
+        return None
+    if raw.startswith(codecs.BOM_UTF8) and (text := _try(raw, "utf-8-sig")) is not None:
+        return Decoded(text, "utf-8", "")
     own = codec_for(declared)
     note = ""
     if own is None and declared.strip():
@@ -69,7 +76,7 @@ def decode(raw: bytes, declared: str, *, fallbacks: tuple[str, ...] = FALLBACKS)
         text = _try(raw, codec)
         if text is not None:
             return Decoded(text, codec, note)
-    return Decoded(raw.decode("iso8859-1"), "iso8859-1", note or "no character set fits; read byte for byte")
+    return None
 
 
 def _try(raw: bytes, codec: str) -> str | None:

@@ -10,7 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from integrations.hl7_fhir import charset
-from integrations.hl7_fhir.faults import DATA_TYPE, REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, SenderFault
+from integrations.hl7_fhir.faults import (
+    DATA_TYPE,
+    REQUIRED_FIELD_MISSING,
+    SEGMENT_SEQUENCE,
+    TABLE_VALUE,
+    SenderFault,
+)
 
 NULL = '""'
 """HL7's explicit null: the sender says that the value is to be deleted."""
@@ -144,8 +150,12 @@ def split_batch(raw: bytes) -> tuple[bytes, ...]:
 
 
 def read(raw: bytes, *, fallbacks: tuple[str, ...] = charset.FALLBACKS) -> Message:
-    """Read one message. Raises SenderFault when there is no header or its delimiters cannot be used."""
+    """Read one message. Raises SenderFault without a header, with one that cannot be used, or of no character set."""
     decoded = charset.decode(raw, _declared_charset(raw), fallbacks=fallbacks)
+    if decoded is None:
+        raise SenderFault(
+            "MSH", 18, TABLE_VALUE, "the bytes are in no character set that is taken; send UTF-8 and say so"
+        )
     text = decoded.text.lstrip("\ufeff \t\r\n\x0b").rstrip("\x1c\r\n \t\x00")
     if not text.startswith("MSH") or len(text) < 8:
         raise SenderFault("MSH", None, SEGMENT_SEQUENCE, "the message does not begin with a header segment")
@@ -227,7 +237,7 @@ def _part(text: str, delimiter: str, number: int) -> str:
 
 
 def _declared_charset(raw: bytes) -> str:
-    """Read MSH-18 before anything is decoded: the header's own characters are ASCII in every set but UTF-16."""
+    """Read MSH-18 before anything is decoded: the header's own characters are ASCII in every set that is taken."""
     start = raw.find(b"MSH", 0, 64)
     if start < 0:
         return ""

@@ -31,11 +31,13 @@ class SenderFault(Invalid):
     """The message cannot be taken until its sender mends it.
 
     `segment` is the segment's name, `position` its field number or None for the whole segment, `code` of HL7
-    table 0357, `why` a sentence without patient data.
+    table 0357, `why` a sentence without patient data, `nth` which segment of that name.
     """
 
-    def __init__(self, segment: str, position: int | None, code: str, why: str) -> None:
-        super().__init__(segment if position is None else f"{segment}-{position}", why)
+    def __init__(self, segment: str, position: int | None, code: str, why: str, *, nth: int = 1) -> None:
+        place = segment if nth == 1 else f"{segment}[{nth}]"
+        super().__init__(place if position is None else f"{place}-{position}", why)
         self.segment = segment
+        self.nth = nth
         self.position = position
         self.code = code

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.hl7_fhir import er7
+from integrations.hl7_fhir import ack, er7
 from integrations.hl7_fhir.er7 import Delimiters
 from integrations.hl7_fhir.faults import SenderFault
+from tests.hl7_fhir.wire import NOW
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261120||ADT^A04|7|P|2.5.1"
 
@@ -119,9 +120,28 @@ def test_latin_1_bytes_under_a_utf_8_label() -> None:
     assert message.raw == raw
 
 
-def test_utf_16_with_a_byte_order_mark() -> None:
-    """A UTF-16 message with its mark is read."""
-    assert er7.read(f"{HEAD}\rPID|1||5\r".encode("utf-16")).segments[1].raw(3) == "5"
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(
+            f"{HEAD}||||||UNICODE UTF-16\rPID|1||5\r".encode(codec)
+            for codec in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")
+        ),
+        f"{HEAD}\rPID|1||5||M".encode() + b"\xc3\x81\xff\r",
+    ],
+)
+def test_bytes_of_no_character_set_that_is_taken(raw: bytes) -> None:
+    """UTF-16, UTF-32 and bytes that fit nothing are refused with MSH-18 named; the answer says to which message."""
+    with pytest.raises(SenderFault) as caught:
+        er7.read(raw)
+    reply = ack.build(raw, ack.refusal(caught.value), now=NOW, control_id="A1")
+
+    assert caught.value.field == "MSH-18"
+    assert reply is not None
+    msh, msa, err = er7.read(reply).segments
+    assert (msa.text(1), msa.text(2)) == ("AR", er7.read(HEAD.encode()).msh.text(10))
+    assert [err.text(2, n) for n in (1, 3)] == ["MSH", "18"]
+    assert msh.text(18) == ""
 
 
 @pytest.mark.parametrize(
