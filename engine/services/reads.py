@@ -123,6 +123,8 @@ class Reads:
                     one: Any = view(machine, state)
                     if message.phase and message.phase not in one.phases:
                         continue
+                    if getattr(message, "noticed", False) and not one.notices:
+                        continue
                     if len(shown) == (message.page_size or DEFAULT_PAGE):
                         token = last
                         break

@@ -4,16 +4,19 @@ Pure: bytes and a profile in, values out. Raises SenderFault for what only the s
 our own maps is Held, with the code named. Nothing is skipped: every order in a message gives one meaning.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
+from engine.reactions.dose import WEIGHT_LIMIT_KG
 from integrations.hl7_fhir import er7, v2_fields
 from integrations.hl7_fhir.er7 import Message, Segment
 from integrations.hl7_fhir.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, SenderFault
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
+    Allergies,
     Coded,
     Held,
     Meaning,
@@ -91,26 +94,44 @@ def _type(message: Message) -> tuple[str, str]:
 
 def _patient(message: Message, trigger: str, sender: Sender, profile: Profile) -> Meaning:
     patient, warnings = v2_fields.patient(message, profile)
-    if not patient.identifiers:
-        return _unidentified(patient, sender)
-    allergies = v2_fields.allergies(message, profile)
-    return PatientMessage(_PATIENT_ACTIONS[trigger], trigger, sender, patient, allergies, tuple(warnings))
+    if unidentified := _unidentified(patient, sender):
+        return unidentified
+    allergies, more = v2_fields.allergies(message, profile)
+    weight, _, spoken = _measures(message.segments, profile)
+    if weight is not None:
+        more.append("weight: OBX-5 is not taken from a patient's message")
+    said = tuple(text for text in (*warnings, *more, *spoken) if text)
+    return PatientMessage(_PATIENT_ACTIONS[trigger], trigger, sender, patient, allergies, said)
 
 
-def _unidentified(patient: Patient, sender: Sender) -> Held:
-    kinds = sorted({f"{one.authority or 'no authority'}/{one.type or 'no type'}" for one in patient.others})
-    return Held("NO_ACCEPTED_IDENTIFIER", "PID-3 holds " + ", ".join(kinds[:5]), sender)
+def _unidentified(patient: Patient, sender: Sender) -> Held | None:
+    if len(patient.identifiers) == 1:
+        return None
+    reason = "SEVERAL_IDENTIFIERS" if patient.identifiers else "NO_ACCEPTED_IDENTIFIER"
+    seen = patient.identifiers or patient.others
+    kinds = sorted({f"{one.authority or 'no authority'}/{one.type or 'no type'}" for one in seen})
+    return Held(reason, "PID-3 holds " + ", ".join(kinds[:5]), sender)
 
 
 def _orders(message: Message, name: str, sender: Sender, profile: Profile) -> tuple[Meaning, ...]:
     patient, warnings = v2_fields.patient(message, profile)
-    if not patient.identifiers:
-        return (_unidentified(patient, sender),)
+    if unidentified := _unidentified(patient, sender):
+        return (unidentified,)
+    allergies, more = v2_fields.allergies(message, profile)
     shared, groups = order_groups(message)
     if not groups:
         return (Held("NO_ORDER", "the message has neither ORC nor OBR", sender),)
+    meanings: list[Meaning] = []
+    for group in groups:
+        try:
+            meaning = _order(name, [*group, *shared], patient, allergies, [*warnings, *more], sender, profile)
+        except v2_fields.SeveralValues as several:
+            meaning = Held("SEVERAL_VALUES", f"{several.path} of one order holds several values", sender)
+        meanings.append(meaning)
+    numbers = Counter(one.number for one in meanings if isinstance(one, OrderMessage))
+    twice = Held("SAME_ORDER_NUMBER", "several orders of the message bear one number", sender)
     return tuple(
-        _order(message, name, [*group, *shared], patient, warnings, sender, profile) for group in groups
+        twice if isinstance(one, OrderMessage) and numbers[one.number] > 1 else one for one in meanings
     )
 
 
@@ -134,10 +155,10 @@ def order_groups(message: Message) -> tuple[list[Segment], list[list[Segment]]]:
 
 
 def _order(
-    message: Message,
     name: str,
     scope: Sequence[Segment],
     patient: Patient,
+    allergies: Allergies,
     patient_warnings: Sequence[str],
     sender: Sender,
     profile: Profile,
@@ -183,7 +204,7 @@ def _order(
         room=profile.rooms.get(room_code, ""),
         planned_at=planned_at,
         provider=v2_fields.provider(scope, paths.provider),
-        allergies=v2_fields.allergies(message, profile),
+        allergies=allergies,
         weight_kg=weight,
         height_cm=height,
         warnings=tuple(text for text in (*patient_warnings, time_warning, *warnings) if text),
@@ -196,7 +217,7 @@ def _measures(
     """Read weight in kg and height in cm, with the warning of each."""
     seen = profile.observations
     weight, weight_warning = v2_fields.measured(
-        scope, "weight", seen.weight, seen.weight_texts, v2_fields.WEIGHT_UNITS
+        scope, "weight", seen.weight, seen.weight_texts, v2_fields.WEIGHT_UNITS, WEIGHT_LIMIT_KG
     )
     height, height_warning = v2_fields.measured(
         scope, "height", seen.height, seen.height_texts, v2_fields.LENGTH_UNITS

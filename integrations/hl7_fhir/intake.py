@@ -1,7 +1,8 @@
 """HL7 in: keep the bytes, acknowledge, then make commands of them. Nothing is acknowledged before it is durable.
 
 An AA says: stored and readable. What a message leads to comes after, from the log, so a crash between the two loses
-nothing; trouble with our own maps is held on the worklist and replayed, never the sender's fault.
+nothing; trouble with our own maps is held on the worklist and replayed, never the sender's fault. What the sender must
+mend is refused, and kept and held as well. What was not taken from a message that was followed is said in its notices.
 """
 
 import asyncio
@@ -25,13 +26,14 @@ from engine.workflows.message.events import MessageReceived, MessageReplayed
 from engine.workflows.session import commands as session
 from engine.workflows.session.events import PatientAmended, SessionScheduled
 from engine.workflows.session.state import CancelReason, Order, PatientIdentity, SessionState
-from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement, refusal
+from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement, header, refusal
 from integrations.hl7_fhir.facts import allergies, hidden, readable, source
 from integrations.hl7_fhir.faults import SenderFault
 from integrations.hl7_fhir.inbound import Translation, translate
 from integrations.hl7_fhir.listener import Peer
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
+    Allergies,
     Held,
     Meaning,
     OrderMessage,
@@ -41,6 +43,13 @@ from integrations.hl7_fhir.values import (
 )
 
 LARGE_BYTES = 256 * 1024
+MAX_LABEL = 200
+"""Characters kept of MSH-3 and MSH-4, MSH-9 and MSH-10 beside the bytes, which hold them whole."""
+
+UNCONFIRMED = ("scheduled", "preparing", "requested", "identifying")
+"""Phases in which nobody has confirmed who the patient is."""
+
+OVER = ("closing", "signed", "sealed", "cancelled", "declined")
 ACTOR = Actor.system("hl7")
 
 
@@ -73,27 +82,30 @@ class Intake:
         self._sessions: dict[str, list[str]] = {}
 
     async def receive(self, raw: bytes, peer: Peer) -> Acknowledgement:
-        """Store one message and answer it; the listener's handler."""
+        """Store one message and answer it, refused or not; the listener's handler."""
+        answer = ACCEPTED
         try:
-            translation = await self._read(raw)
+            await self._read(raw)
         except SenderFault as fault:
-            return refusal(fault)
+            answer = refusal(fault)
         digest = hashlib.sha256(raw).hexdigest()
-        sender = f"{translation.sender.application}|{translation.sender.facility}"
-        name = f"{self._feed.feed_id}|{sender}|{translation.sender.control_id}|{digest}"
+        got = header(raw)
+        sender = f"{got.component(3, 1)}|{got.component(4, 1)}"[:MAX_LABEL]
+        control_id = got.field(10)[:MAX_LABEL]
+        name = f"{self._feed.feed_id}|{sender}|{control_id}|{digest}"
         message_id = "msg-" + hashlib.sha256(name.encode()).hexdigest()[:40]
         command = ReceiveMessage(
             feed_id=self._feed.feed_id,
             organization_id=self._feed.organization_id,
             site_id=self._feed.profile.site,
             sender=sender,
-            control_id=translation.sender.control_id,
-            message_type=translation.type,
+            control_id=control_id,
+            message_type="^".join(filter(None, (got.component(9, 1), got.component(9, 2))))[:MAX_LABEL],
             content_hash=digest,
             raw=base64.b64encode(raw).decode(),
         )
         await self._execute(f"hl7:{message_id}", Stream("message", message_id), command)
-        return ACCEPTED
+        return answer
 
     async def handle(self, recorded: Recorded) -> None:
         """Make commands of a received or replayed message; keep the index of patients. A subscription's reader."""
@@ -107,23 +119,38 @@ class Intake:
         message = await self._executor.state(recorded.stream)
         if message.raw is None or message.feed_id != self._feed.feed_id:
             return
-        translation = await self._read(base64.b64decode(message.raw))
-        applied: list[str] = []
-        verdict: Command | None = None
-        for number, meaning in enumerate(translation.meanings):
-            try:
-                applied.extend(await self._apply(meaning, f"{recorded.id}:{number}"))
-            except _HeldHere as held:
-                verdict = RecordMessageHeld(reason=held.reason, what=held.what)
-            except Rejected as refused:
-                verdict = RecordMessageHeld(reason=refused.reason, what=refused.sentence)
-            except Invalid as invalid:
-                verdict = RecordMessageHeld(reason="INVALID", what=invalid.field)
-        if verdict is None and all(isinstance(meaning, Unused) for meaning in translation.meanings):
-            why = translation.meanings[0].why if isinstance(translation.meanings[0], Unused) else ""
-            verdict = RecordMessageUnused(why=why)
-        verdict = verdict or RecordMessageApplied(sessions=tuple(applied))
+        try:
+            verdict = await self._work(await self._read(base64.b64decode(message.raw)), recorded.id)
+        except SenderFault as fault:
+            verdict = RecordMessageHeld(reason="REFUSED", what=f"{fault.field}: {fault.why}")
         await self._execute(f"hl7:outcome:{recorded.id}", recorded.stream, verdict)
+
+    async def _work(self, translation: Translation, cause: str) -> Command:
+        """Follow every meaning of a message, each by itself, and say what came of them together."""
+        sessions: list[str] = []
+        notices = list(translation.notes)
+        held: list[_HeldHere] = []
+        unused = [meaning.why for meaning in translation.meanings if isinstance(meaning, Unused)]
+        if len(unused) == len(translation.meanings):
+            return RecordMessageUnused(why=unused[0])
+        for number, meaning in enumerate(translation.meanings):
+            if isinstance(meaning, OrderMessage | PatientMessage):
+                notices.extend(meaning.warnings)
+            try:
+                sessions.extend(await self._apply(meaning, f"{cause}:{number}"))
+            except _HeldHere as here:
+                held.append(here)
+            except Rejected as refused:
+                held.append(_HeldHere(refused.reason, refused.sentence))
+            except Invalid as invalid:
+                held.append(_HeldHere("INVALID", invalid.field))
+        said = tuple(dict.fromkeys((*notices, *unused, *(f"{one.reason}: {one.what}" for one in held[1:]))))
+        if held:
+            first = held[0]
+            return RecordMessageHeld(
+                reason=first.reason, what=first.what, sessions=tuple(sessions), notices=said
+            )
+        return RecordMessageApplied(sessions=tuple(sessions), notices=said)
 
     async def _read(self, raw: bytes) -> Translation:
         if len(raw) > LARGE_BYTES:
@@ -143,6 +170,8 @@ class Intake:
         session_id = self._session_id(order)
         stream = Stream("session", session_id)
         state: SessionState = await self._executor.state(stream)
+        if state.version:
+            _same_order(state, order)
         if order.action == "cancel":
             if state.version == 0:
                 raise _HeldHere("UNKNOWN_ORDER", "the order to cancel")
@@ -155,9 +184,16 @@ class Intake:
         if state.version == 0:
             await self._execute(f"{cause}:schedule", stream, self._schedule(order))
         else:
-            self._same_patient(state, order.patient)
+            _same_birth_date(state, order.patient)
+            # The allergy first: it reaches a session that is too far on for its order to change.
+            await self._allergies(order.allergies, state, cause)
             amend = session.AmendOrder(order=_order(order), planned_at=order.planned_at, room_id=order.room)
             await self._execute(f"{cause}:amend", stream, amend)
+            if order.weight_kg is not None and order.weight_kg != state.weight_kg:
+                if state.weight_kg is not None and state.weight_method != "order":
+                    raise _HeldHere("WEIGHT_DIFFERS", "OBX-5 differs from the weight taken in the room")
+                weight = session.RecordWeight(weight_kg=order.weight_kg, method="order")
+                await self._execute(f"{cause}:weight", stream, weight)
         return session_id
 
     def _schedule(self, order: OrderMessage) -> session.ScheduleSession:
@@ -186,17 +222,14 @@ class Intake:
         for session_id in self._sessions.get(self._who(identity.authority, identity.mrn), []):
             stream = Stream("session", session_id)
             state: SessionState = await self._executor.state(stream)
-            if state.in_phase("closing", "signed", "sealed", "cancelled", "declined"):
+            if state.in_phase(*OVER):
                 continue
-            unconfirmed = state.in_phase("scheduled", "preparing", "requested", "identifying")
+            unconfirmed = state.in_phase(*UNCONFIRMED)
             if state.identity != identity and unconfirmed:
                 amend = session.AmendPatient(identity=identity)
                 await self._execute(f"{cause}:{session_id}:patient", stream, amend)
             differs |= state.identity != identity and not unconfirmed
-            origin, listed = source(message.allergies, "hl7"), allergies(message.allergies)
-            if origin and (unconfirmed or listed != state.allergies):
-                record = session.RecordAllergies(allergies=listed, source=origin)
-                await self._execute(f"{cause}:{session_id}:allergies", stream, record)
+            await self._allergies(message.allergies, state, f"{cause}:{session_id}")
             changed.append(session_id)
         if differs:
             raise _HeldHere(
@@ -204,19 +237,16 @@ class Intake:
             )
         return changed
 
-    def _same_patient(self, state: SessionState, patient: Patient) -> None:
-        """An order that changes its patient is never followed silently."""
-        known, now = state.identity, _identity(patient)
-        if known is None or (known.authority, known.mrn, known.birth_date) != (
-            now.authority,
-            now.mrn,
-            now.birth_date,
-        ):
-            raise _HeldHere("PATIENT_MISMATCH", "PID-3 or PID-7 differ from the order's patient")
+    async def _allergies(self, told: Allergies, state: SessionState, cause: str) -> None:
+        """Bring an allergy list to a session that goes on; nothing said changes nothing."""
+        origin, listed = source(told, "hl7"), allergies(told)
+        news = state.in_phase(*UNCONFIRMED) or listed != state.allergies
+        if origin and news and not state.in_phase(*OVER):
+            record = session.RecordAllergies(allergies=listed, source=origin)
+            await self._execute(f"{cause}:allergies", Stream("session", state.session_id), record)
 
     def _session_id(self, order: OrderMessage) -> str:
-        number = order.accession or order.filler or order.placer
-        name = f"{self._feed.organization_id}|{order.site}|{number}"
+        name = f"{self._feed.organization_id}|{order.site}|{order.number}"
         return "ses-" + hashlib.sha256(name.encode()).hexdigest()[:16]
 
     def _who(self, authority: str, mrn: str) -> str:
@@ -229,6 +259,26 @@ class Intake:
                 request_id=request_id, stream=stream, command=command, actor=ACTOR, correlation=correlation
             )
         )
+
+
+def _same_order(state: SessionState, order: OrderMessage) -> None:
+    """Neither another patient's message nor another order under the same accession number is followed silently."""
+    known, first = state.identity, order.patient.identifiers[0]
+    was = state.order
+    if known is None or was is None or (known.authority, known.mrn) != (first.authority, first.value):
+        raise _HeldHere("PATIENT_MISMATCH", "PID-3 differs from the order's patient")
+    for place, old, new in (
+        ("ORC-2", was.placer_number, order.placer),
+        ("ORC-3", was.filler_number, order.filler),
+    ):
+        if old and new and old != new:
+            raise _HeldHere("ORDER_MISMATCH", f"{place} differs from the session's order")
+
+
+def _same_birth_date(state: SessionState, patient: Patient) -> None:
+    """What a cancellation may leave out, a changed order must agree with."""
+    if state.identity is None or state.identity.birth_date != _identity(patient).birth_date:
+        raise _HeldHere("PATIENT_MISMATCH", "PID-7 differs from the order's patient")
 
 
 def _order(order: OrderMessage) -> Order:

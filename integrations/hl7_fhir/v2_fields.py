@@ -6,11 +6,11 @@ Readers that can meet something unreadable return a value with a warning sentenc
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from engine.kernel.quantities import kg_from_lb
-from integrations.hl7_fhir.er7 import Message, Piece, Segment
+from integrations.hl7_fhir.er7 import NULL, Message, Piece, Segment
 from integrations.hl7_fhir.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, SenderFault
 from integrations.hl7_fhir.profile import Path, Profile
 from integrations.hl7_fhir.values import Allergies, Allergy, Coded, Identifier, Patient, Provider, Sender, Sex
@@ -24,9 +24,10 @@ _KINDS: Final = {
     "EA": "environment",
     "AA": "environment",
 }
-_SEVERITIES: Final = {"SV": "severe", "MO": "moderate", "MI": "mild"}
+_SEVERITIES: Final = {"SV": "severe", "MO": "moderate", "MI": "mild", "U": ""}
 _UNIT_ALIASES: Final = {"[LB_AV]": "LB", "LBS": "LB", "[IN_I]": "IN", "INCH": "IN", "KGS": "KG"}
 _NOT_A_RESULT: Final = ("X", "D", "W", "N", "I", "O")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{0,6})?")
 _TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)?(\d\d)?(?:\.\d{1,4})?)?([+-]\d{4})?")
 
 Units = Mapping[str, Callable[[Decimal], Decimal]]
@@ -49,24 +50,44 @@ def sender(message: Message) -> Sender:
     return Sender(message.msh.text(3), message.msh.text(4), control_id)
 
 
+class SeveralValues(Exception):
+    """A place that should hold one value holds several: nobody here may choose. `path` is where."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+
 def value_at(scope: Sequence[Segment], path: Path) -> str:
-    """Return the value at `path` in the first segment of that name in `scope`, or an empty string."""
-    for segment in scope:
-        if segment.name == path.segment:
-            return segment.text(path.field, path.component, path.subcomponent)
-    return ""
+    """Return what every segment and repetition at `path` says, or an empty string. Raises SeveralValues."""
+    values = {
+        value
+        for segment in scope
+        if segment.name == path.segment
+        for piece in segment.pieces(path.field)
+        if (value := piece.text(path.component, path.subcomponent))
+    }
+    if len(values) > 1:
+        raise SeveralValues(path)
+    return values.pop() if values else ""
 
 
 def first_value(scope: Sequence[Segment], paths: Sequence[Path]) -> str:
-    """Return the first value that any of `paths` holds, or an empty string."""
+    """Return what the first of `paths` that holds anything says, or an empty string. Raises SeveralValues."""
     return next((value for path in paths if (value := value_at(scope, path))), "")
 
 
 def patient(message: Message, profile: Profile) -> tuple[Patient, list[str]]:
-    """Read PID. Raises SenderFault when there is no PID or no identifier in it."""
+    """Read PID. Raises SenderFault when there is not exactly one PID or no identifier in it.
+
+    Of the identifiers that the profile accepts those of the best authority and type are kept: more than one, and it
+    cannot be told which counts.
+    """
     pid = message.first("PID")
     if pid is None:
         raise SenderFault("PID", None, SEGMENT_SEQUENCE, "the message has no patient segment")
+    if len(message.all("PID")) > 1:
+        raise SenderFault("PID", None, SEGMENT_SEQUENCE, "more than one patient in one message", nth=2)
     warnings: list[str] = []
     every = [found for piece in pid.pieces(3) if (found := identifier(piece, profile)).value]
     if not every:
@@ -79,6 +100,8 @@ def patient(message: Message, profile: Profile) -> tuple[Patient, list[str]]:
         and one.authority
         and (not wanted.authorities or one.authority in wanted.authorities)
     ]
+    best = min((_rank(one, profile) for one in accepted), default=None)
+    identifiers = tuple(dict.fromkeys(one for one in accepted if _rank(one, profile) == best))
     name = _legal_name(pid.pieces(5))
     birth, birth_warning = date(pid.text(7), "PID-7")
     sex_sent = pid.text(8).upper()
@@ -87,14 +110,21 @@ def patient(message: Message, profile: Profile) -> tuple[Patient, list[str]]:
     if birth_warning:
         warnings.append(birth_warning)
     read = Patient(
-        identifiers=tuple(accepted),
+        identifiers=identifiers,
         family=name.text(1) if name else "",
         given=name.text(2) if name else "",
         birth_date=birth,
         sex=_SEXES.get(sex_sent, "unknown"),
-        others=tuple(one for one in every if one not in accepted),
+        others=tuple(one for one in every if one not in identifiers),
     )
     return read, warnings
+
+
+def _rank(one: Identifier, profile: Profile) -> tuple[int, int]:
+    """Where the profile names this accepted identifier's authority and type: the lower, the better."""
+    wanted = profile.identity
+    authority = wanted.authorities.index(one.authority) if wanted.authorities else 0
+    return authority, wanted.types.index(one.type)
 
 
 def identifier(piece: Piece, profile: Profile) -> Identifier:
@@ -157,35 +187,49 @@ def moment(text: str, where: str, profile: Profile) -> tuple[dt.datetime | None,
         return None, f"{where}: not a time, read as unknown"
 
 
-def allergies(message: Message, profile: Profile) -> Allergies:
-    """Read AL1 segments. None at all is `unknown`; only a code that says so is `none_known`."""
+def allergies(message: Message, profile: Profile) -> tuple[Allergies, list[str]]:
+    """Read AL1 segments, with warnings. None at all is `unknown`; only a code that says so, alone, is `none_known`.
+
+    Whatever names a substance is an entry: a code of any system, a text, with or without a known type or severity.
+    """
     items = []
     none_known = False
+    warnings = ["IAM: allergies in this segment are not read"] if message.first("IAM") else []
     for segment in message.all("AL1"):
         substance = coded(segment, 3)
         if not (substance.code or substance.text):
+            warnings.append("AL1-3: an allergy without its substance was not taken")
             continue
         if substance.code in profile.none_known_codes:
             none_known = True
             continue
+        severity = segment.text(4)
         items.append(
             Allergy(
                 substance=substance,
                 kind=_KINDS.get(segment.text(2), ""),
-                severity=_SEVERITIES.get(segment.text(4), ""),
+                severity=_SEVERITIES.get(severity.upper(), severity or segment.text(4, 2)),
                 reactions=tuple(
                     text for piece in segment.pieces(5) if (text := piece.text(2) or piece.text(1))
                 ),
             )
         )
+    if none_known and (items or warnings):
+        warnings.append(
+            "AL1-3: that no allergies are known was not believed, for the message names allergies"
+        )
     if items:
-        return Allergies("listed", tuple(items))
-    return Allergies("none_known" if none_known else "unknown")
+        return Allergies("listed", tuple(items)), warnings
+    return Allergies("none_known" if none_known and not warnings else "unknown"), warnings
 
 
 def coded(segment: Segment, field: int) -> Coded:
-    """Read the first triplet of a CE or CWE."""
-    return Coded(segment.text(field, 1), segment.text(field, 2), segment.text(field, 3))
+    """Read the first triplet of a CE or CWE that says anything, else its original text."""
+    for number in (1, 4):
+        code, text, system = (segment.text(field, part) for part in range(number, number + 3))
+        if code or text:
+            return Coded(code, text, system)
+    return Coded("", segment.text(field, 9), "")
 
 
 def alternates(segment: Segment, field: int) -> tuple[Coded, ...]:
@@ -203,35 +247,40 @@ def measured(
     codes: Sequence[str],
     texts: Sequence[str],
     units: Units,
+    limit: Decimal | None = None,
 ) -> tuple[Decimal | None, str]:
-    """Read one amount out of OBX segments, in the unit that `units` leads to.
+    """Read one amount, up to `limit`, out of OBX segments, in the unit that `units` leads to.
 
     Takes the newest by OBX-14. Refuses to choose between differing results without times, and to read one without
-    a unit it knows: then None with a warning.
+    a unit it knows, that is no amount, or that is called so under a code nobody mapped: then None with a warning.
     """
     found: list[tuple[str, Decimal]] = []
+    warning = ""
     for segment in scope:
-        if segment.name != "OBX" or segment.text(11).upper() in _NOT_A_RESULT or not segment.text(5):
+        sent = segment.raw(5)
+        if segment.name != "OBX" or segment.text(11).upper() in _NOT_A_RESULT or sent in ("", NULL):
             continue
         kinds = alternates(segment, 3)
-        spoken = {segment.text(3, 2).lower(), segment.text(3, 5).lower()} if not kinds else set()
-        if not (any(kind.code in codes for kind in kinds) or spoken & set(texts)):
+        mapped = any(kind.code in codes for kind in kinds)
+        if not mapped and not {segment.text(3, 2).lower(), segment.text(3, 5).lower()} & set(texts):
+            continue
+        if kinds and not mapped:
+            warning = f"{name}: OBX-3 is a code that the profile does not map"
             continue
         unit = segment.text(6).upper()
         convert = units.get(_UNIT_ALIASES.get(unit, unit))
-        try:
-            value = Decimal(segment.text(5))
-        except InvalidOperation:
+        if not _NUMBER.fullmatch(sent.strip()):
             return None, f"{name}: OBX-5 is not a number"
         if convert is None:
             return None, f"{name}: OBX-6 is not a unit that is known"
-        if not value.is_finite() or value <= 0:
+        value = convert(Decimal(sent.strip())).normalize() + 0
+        if value <= 0 or (limit is not None and value > limit):
             return None, f"{name}: OBX-5 is not an amount"
-        found.append((segment.text(14), convert(value).normalize() + 0))
+        found.append((segment.text(14), value))
     if not found:
-        return None, ""
+        return None, warning
     newest = max(at for at, _ in found)
     values = {value for at, value in found if at == newest}
     if len(values) > 1:
         return None, f"{name}: several different values, none of them the newest"
-    return values.pop(), ""
+    return values.pop(), warning

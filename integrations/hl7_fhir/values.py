@@ -35,7 +35,7 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Who the patient is. `identifiers` are those the profile accepts, best first; `others` the rest."""
+    """Who the patient is. `identifiers` are those the profile accepts best; `others` the rest."""
 
     identifiers: tuple[Identifier, ...]
     family: str = ""
@@ -47,7 +47,10 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Allergy:
-    """One reported allergy. `kind` is drug, food, environment, other or empty; `reactions` in its words."""
+    """One reported allergy. `kind` is drug, food, environment, other or empty; `reactions` in its words.
+
+    `severity` is severe, moderate, mild, empty, or another word as it was sent.
+    """
 
     substance: Coded
     kind: str = ""
@@ -109,6 +112,11 @@ class OrderMessage:
     weight_kg: Decimal | None
     height_cm: Decimal | None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """The number the order's session is known by."""
+        return self.accession or self.filler or self.placer or self.study_instance_uid
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ async def test_a_truncated_frame(server: Server, room: Room) -> None:
 
 
 async def test_a_message_without_a_pid(server: Server, room: Room) -> None:
-    """An order for nobody is refused to its sender with the place of the fault, and nothing is stored."""
+    """An order for nobody is refused to its sender with the place of the fault, kept, and held for a person."""
     await room.scheduled()
     before = await received(server)
     nobody = b"\r".join(line for line in order("710002").split(b"\r") if not line.startswith(b"PID"))
@@ -66,7 +66,35 @@ async def test_a_message_without_a_pid(server: Server, room: Room) -> None:
     assert b"MSA|AE" in answer or b"MSA|AR" in answer
     assert b"\rERR|" in answer
     assert b"PID" in answer
-    assert await received(server) == before
+    assert await received(server) == before + 1
+    integrator = room.caller("integrator-1")
+
+    async def held() -> Any:
+        asked = {"phase": "INBOUND_MESSAGE_PHASE_HELD"}
+        found = await integrator.call("MessageService.ListMessages", asked)
+        return [one for one in found.messages if one.control_id == "O710002"]
+
+    await until(server, held, 20)
+    (message,) = await held()
+    assert (message.reason, message.what.split(":")[0]) == ("REFUSED", "PID")
+
+
+async def test_a_weight_without_a_unit(server: Server, room: Room) -> None:
+    """An order whose weight nobody can read is followed without it, and found among the messages with a notice."""
+    await room.scheduled()
+    raw = order("710006") + b"OBX|1|NM|29463-7^Body weight^LN||72.5||||||F\r"
+    assert b"MSA|AA" in await mllp(server.ports["mllp"], raw)
+    integrator = room.caller("integrator-1")
+
+    async def noticed() -> Any:
+        found = await integrator.call("MessageService.ListMessages", {"noticed": True})
+        assert all(one.notices for one in found.messages)
+        return [one for one in found.messages if one.control_id == "O710006"]
+
+    await until(server, noticed, 20)
+    (message,) = await noticed()
+    assert list(message.notices) == ["weight: OBX-6 is not a unit that is known"]
+    assert len(message.sessions) == 1
 
 
 async def test_a_ten_megabyte_message(server: Server, room: Room) -> None:

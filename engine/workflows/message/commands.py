@@ -24,21 +24,27 @@ class ReceiveMessage(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordMessageApplied(Command):
-    """Report that the message became commands for these sessions."""
+    """Report that the message became commands for these sessions; `notices` name each field that was not taken."""
 
     fact: ClassVar[bool] = True
     internal: ClassVar[bool] = True
     sessions: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordMessageHeld(Command):
-    """Report that a person must act: `reason` is a word, `what` names the code or field, never patient data."""
+    """Report that a person must act: `reason` is a word, `what` names the code or field, never patient data.
+
+    `sessions` are those of the orders beside it that could be followed.
+    """
 
     fact: ClassVar[bool] = True
     internal: ClassVar[bool] = True
     reason: str
     what: str
+    sessions: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,10 @@ def _receive(s: MessageState, m: c.ReceiveMessage, x: Context) -> Iterator[Event
 
 HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.ReceiveMessage: _receive,
-    c.RecordMessageApplied: lambda s, m, x: [e.MessageApplied(sessions=m.sessions)],
-    c.RecordMessageHeld: lambda s, m, x: [e.MessageHeld(reason=m.reason, what=m.what)],
+    c.RecordMessageApplied: lambda s, m, x: [e.MessageApplied(sessions=m.sessions, notices=m.notices)],
+    c.RecordMessageHeld: lambda s, m, x: [
+        e.MessageHeld(reason=m.reason, what=m.what, sessions=m.sessions, notices=m.notices)
+    ],
     c.RecordMessageUnused: lambda s, m, x: [e.MessageUnused(why=m.why)],
     c.ReplayMessage: lambda s, m, x: [e.MessageReplayed()],
 }

@@ -23,17 +23,20 @@ class MessageReceived(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageApplied(Event):
-    """It became commands for these sessions."""
+    """It became commands for these sessions; `notices` say what in it was not taken."""
 
     sessions: tuple[str, ...]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageHeld(Event):
-    """A person must act."""
+    """A person must act; `sessions` are those of the orders beside it that were followed."""
 
     reason: str
     what: str
+    sessions: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,10 @@ def _received(s: MessageState, v: e.MessageReceived) -> MessageState:
 
 _CHANGES: dict[type[Event], Callable[[MessageState, Any], MessageState]] = {
     e.MessageReceived: _received,
-    e.MessageApplied: lambda s, v: replace(s, sessions=v.sessions, reason="", what=""),
-    e.MessageHeld: lambda s, v: replace(s, reason=v.reason, what=v.what),
+    e.MessageApplied: lambda s, v: replace(s, sessions=v.sessions, notices=v.notices, reason="", what=""),
+    e.MessageHeld: lambda s, v: replace(
+        s, reason=v.reason, what=v.what, sessions=v.sessions, notices=v.notices
+    ),
     e.MessageUnused: lambda s, v: replace(s, reason="UNUSED", what=v.why),
 }
 

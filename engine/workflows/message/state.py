@@ -20,6 +20,7 @@ class MessageState:
     reason: str = ""
     what: str = ""
     sessions: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def initial(stream_id: str, phases: tuple[str, ...]) -> MessageState:

@@ -59,6 +59,16 @@ def test_a_held_message_says_why_and_can_be_replayed() -> None:
     assert (play.state.phases, play.state.sessions, play.state.reason) == (("applied",), ("ses-1",), "")
 
 
+def test_what_was_not_taken_stays_until_the_next_reading() -> None:
+    """Notices and the sessions of the other orders stand beside the reason; a replay that goes well clears them."""
+    play = at("received")
+    play.do(c.RecordMessageHeld(reason="R", what="OBR-4", sessions=("ses-1",), notices=("OBX-6",)))
+    assert (play.state.sessions, play.state.notices) == (("ses-1",), ("OBX-6",))
+    play.do(c.ReplayMessage(), INTEGRATOR)
+    play.do(c.RecordMessageApplied(sessions=("ses-1", "ses-2"), notices=("PID-8",)))
+    assert (play.state.sessions, play.state.notices) == (("ses-1", "ses-2"), ("PID-8",))
+
+
 @pytest.mark.parametrize("phase", ["received", "applied", "unused"])
 def test_only_a_held_message_is_replayed(phase: str) -> None:
     """What was applied is not applied again by hand."""
