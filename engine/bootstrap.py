@@ -6,7 +6,7 @@ Rule: files are read here and handed on as values; nothing below this file opens
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -203,9 +203,10 @@ class Engine:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     subscriptions: list[Subscription] = field(default_factory=list)
 
-    async def start(self) -> Listening:
+    async def start(self, prepare: Callable[[Executor], Awaitable[None]] | None = None) -> Listening:
         """Try every door, open the store, start what runs by itself, then listen; the doors open last.
 
+        `prepare` is done to the open store while nobody can see it yet: a demonstration makes its organization there.
         Raises what keeps it from starting, with everything that was started ended again.
         """
         settings, tls = self.settings, _tls(self.settings)
@@ -218,6 +219,8 @@ class Engine:
         check_doors(doors, tls)
         await self.executor.open()
         await self.resume_time()
+        if prepare is not None:
+            await prepare(self.executor)
         try:
             return await self._opened(tls)
         except BaseException:

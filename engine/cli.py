@@ -101,9 +101,7 @@ async def _serve(settings: Settings, ready_file: Path | None) -> None:
     from engine.demo.network import seed
 
     engine = build(settings)
-    listening = await engine.start()
-    if settings.demo:
-        await seed(engine.executor)
+    listening = await engine.start(prepare=seed if settings.demo else None)
     ports = {"grpc": listening.grpc, "http": listening.http, "mllp": listening.mllp}
     if ready_file is not None:
         await asyncio.to_thread(ready_file.write_text, json.dumps(ports))

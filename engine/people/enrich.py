@@ -39,6 +39,7 @@ class PeopleEnrichers:
             session.AmendOrder: self.room,
             session.CheckInResponder: self.responder,
             session.AssignPhysician: self.physician,
+            session.OfferHandOff: self.offer,
             session.AcceptHandOff: self.hand_off,
             session.EvaluateRules: self.verdict,
             session.GrantReady: self.ready,
@@ -70,6 +71,10 @@ class PeopleEnrichers:
     ) -> Command:
         """Fill what is known of the physician who answered."""
         return replace(command, evidence=await self._physician(state, command.physician_id))
+
+    async def offer(self, state: SessionState, command: session.OfferHandOff, request: Request) -> Command:
+        """Fill what is known of the physician it is offered to."""
+        return replace(command, evidence=await self._physician(state, command.to_physician_id))
 
     async def hand_off(
         self, state: SessionState, command: session.AcceptHandOff, request: Request

@@ -65,6 +65,7 @@ FILLED: Mapping[str, frozenset[str]] = {
     "RecordScreening": frozenset({"evidence"}),
     "ReviewScreening": frozenset({"evidence"}),
     "ClearForContrast": frozenset({"evidence"}),
+    "OfferHandOff": frozenset({"evidence"}),
     "AcceptHandOff": frozenset({"evidence", "in_reaction_elsewhere"}),
     "EvaluateRules": frozenset({"verdict"}),
     "GrantReady": frozenset({"verdict", "physician", "responder"}),

@@ -248,8 +248,7 @@ class Room:
             self._hands_off = False
             await self.say(c.AcceptHandOff(), physician(self._place.organization_id, s.hand_off_to))
         elif self._hands_off:
-            other = self._rng.choice(self._clinic.physicians)
-            self._hands_off = other != who.person_id
+            other = self._rng.choice([one for one in self._clinic.physicians if one != who.person_id])
             await self.say(c.OfferHandOff(to_physician_id=other), who)
         else:
             return False
@@ -287,8 +286,6 @@ class Room:
             await self.say(
                 c.ConfirmView(patient_visible=True, injection_site_visible=True), self._physician(s)
             )
-        elif not s.screening_reviewed or not s.cleared:
-            await self.say(c.DeferContrast(reason="cleared under another physician"), self._physician(s))
         elif needed and self._technologist.person_id not in signed:
             await self.say(c.AttestVerdict(reason="the facility's counsel has agreed"))
         elif needed and len(signed) < 2:

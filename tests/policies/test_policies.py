@@ -210,7 +210,7 @@ def test_the_first_answer_withdraws_the_other_rings(hall: Hall) -> None:
 def test_a_hand_off_moves_the_session_from_one_window_to_the_other(hall: Hall) -> None:
     """Accepted, and only then: the new window has it, the old one is free."""
     up_to(hall, "monitoring")
-    hall.do("session", "ses-1", c.OfferHandOff(to_physician_id="md-2"), s.DOC)
+    hall.do("session", "ses-1", s.offer(s.OTHER), s.DOC)
     assert hall.state("coverage", "cov-md-1").sessions == ("ses-1",)
     hall.do("session", "ses-1", c.AcceptHandOff(), s.OTHER)
 
@@ -222,7 +222,7 @@ def test_a_hand_off_in_a_reaction_debits_the_new_one_and_frees_the_old(hall: Hal
     """The reaction goes with the session."""
     up_to(hall, "monitoring")
     hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
-    hall.do("session", "ses-1", c.OfferHandOff(to_physician_id="md-2"), s.DOC)
+    hall.do("session", "ses-1", s.offer(s.OTHER), s.DOC)
     hall.do("session", "ses-1", c.AcceptHandOff(), s.OTHER)
 
     assert hall.state("coverage", "cov-md-1").phases == ("held",)

@@ -162,10 +162,29 @@ def test_a_time_that_cannot_be_stands_among_the_exceptions() -> None:
     assert any("given in future]" in str(line) for line in shown["timeline"])
 
 
+@pytest.mark.hazard("H-06")
+def test_contrast_that_was_not_cleared_or_not_ordered_stands_out() -> None:
+    """Another agent than the physician cleared, or another class than was ordered, is kept and named."""
+    driver = stories.to_injected()
+    other = replace(stories.contrast(driver), agent="gadobutrol", contrast_class="gadolinium")
+    driver.do(stories.TECHNOLOGIST, other)
+    driver.do(stories.TECHNOLOGIST, replace(stories.contrast(driver), agent=" IOHEXOL "))
+    record = driver.record
+
+    odd = [one["flags"] for one in record.value("exceptions.unexpected") if one["type"] == "ContrastGiven"]
+    assert odd == [["bypass", "agent_not_cleared", "class_not_ordered"], ["bypass"]]
+    assert record.value("contrast.further_doses")[-2]["agent"] == "gadobutrol"
+
+
 def test_a_hand_off_keeps_both_physicians() -> None:
     """After a hand-off the new physician stands as supervisor, and the presence of both without a hole."""
     driver = stories.to_injected()
-    driver.do(stories.PHYSICIAN, c.OfferHandOff(to_physician_id="phys-2"))
+    driver.do(
+        stories.PHYSICIAN,
+        c.OfferHandOff(
+            to_physician_id="phys-2", evidence=stories.physician(driver, "phys-2", "Noor Haddad, MD")
+        ),
+    )
     taken = c.AcceptHandOff(evidence=stories.physician(driver, "phys-2", "Noor Haddad, MD"))
     driver.do(stories.RELIEF, taken)
     record = driver.record

@@ -319,7 +319,9 @@ def test_no_ready_without_a_kit_in_date(bad: session.RecordKitChecked) -> None:
 def test_a_hand_off_never_leaves_nobody_responsible() -> None:
     """Until the new owner accepts, the old one is; only the one it was offered to may accept."""
     play = cleared()
-    play.do(session.OfferHandOff(to_physician_id="physician-2"), PHYSICIAN)
+    play.do(
+        session.OfferHandOff(to_physician_id="physician-2", evidence=credentialed("physician-2")), PHYSICIAN
+    )
 
     assert play.state.physician.person_id == "physician-1"
     accept = session.AcceptHandOff(evidence=credentialed("physician-2"))

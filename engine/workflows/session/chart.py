@@ -76,7 +76,14 @@ class SessionChart(StateChart[None]):
             request_supervision = preparing.to(requested, unless=["screening_missing"]) | deferred.to(
                 requested, unless=["screening_missing"]
             )
-            assign_physician = requested.to(identifying, unless=["physician_unlicensed"])
+            assign_physician = requested.to(identifying, unless=["physician_unlicensed"]) | cleared.to(
+                reviewing, cond=["another_physician"], unless=["physician_unlicensed"]
+            )
+            accept_hand_off = cleared.to(
+                reviewing,
+                cond=["another_physician"],
+                unless=["not_offered_to_you", "physician_unlicensed", "physician_in_reaction"],
+            )
             confirm_identity = identifying.to(
                 reviewing,
                 unless=["line_unverified", "identifiers_insufficient", "identity_mismatch"],
@@ -163,8 +170,8 @@ class SessionChart(StateChart[None]):
                 | signed.to(closing)
                 | sealed.to(closing)
             )
-            record_screening = signed.to(closing) | sealed.to(closing)
-            record_allergies = signed.to(closing) | sealed.to(closing)
+            record_screening = cleared.to(reviewing) | signed.to(closing) | sealed.to(closing)
+            record_allergies = cleared.to(reviewing) | signed.to(closing) | sealed.to(closing)
             record_weight = signed.to(closing) | sealed.to(closing)
             record_vitals = signed.to(closing) | sealed.to(closing)
             record_gap_action = signed.to(closing) | sealed.to(closing)
@@ -253,7 +260,9 @@ class SessionChart(StateChart[None]):
         None, unless=["supervision_not_requested", "session_over", "physician_unlicensed"]
     )
     evaluate_rules = session.to(None, unless=["session_over"])
-    offer_hand_off = session.to(None, unless=["session_over", "not_the_physician"])
+    offer_hand_off = session.to(
+        None, unless=["session_over", "not_the_physician", "hand_off_to_yourself", "physician_unlicensed"]
+    )
     accept_hand_off = session.to(
         None,
         unless=["session_over", "not_offered_to_you", "physician_unlicensed", "physician_in_reaction"],
@@ -336,6 +345,11 @@ def not_the_technologist(f: Facts) -> bool:
     return not f.state.technologist_id or f.context.actor.person_id != f.state.technologist_id
 
 
+def hand_off_to_yourself(f: Facts) -> bool:
+    """A hand-off goes to another physician; name who is to take over."""
+    return bool(f.command.to_physician_id == f.context.actor.person_id)
+
+
 def not_offered_to_you(f: Facts) -> bool:
     """This session was not offered to you."""
     return not f.state.hand_off_to or f.context.actor.person_id != f.state.hand_off_to
@@ -350,7 +364,7 @@ def identity_mismatch(f: Facts) -> bool:
     """An identifier does not match the order; stop and find out who the patient is."""
     identity = f.state.identity
     return identity is None or any(
-        _fold(str(getattr(identity, field))) != _fold(str(value))
+        folded(str(getattr(identity, field))) != folded(str(value))
         for kind in given_identifiers(f.command).values()
         for field, value in kind.items()
     )
@@ -482,6 +496,13 @@ def opens_reaction(f: Facts) -> bool:
     return opens(f.state, f.command)
 
 
+def another_physician(f: Facts) -> bool:
+    """Route: a physician takes over who has reviewed and cleared nothing here yet."""
+    evidence = _evidence(f.command, "physician")
+    before = f.state.physician
+    return evidence is None or before is None or evidence.person_id != before.person_id
+
+
 def last_open_reaction(f: Facts) -> bool:
     """Route: the reaction being closed is the only one open."""
     return set(f.state.open_reactions) <= {f.command.reaction_id}
@@ -505,7 +526,8 @@ def given_identifiers(command: object) -> dict[str, dict[str, object]]:
     return kinds
 
 
-def _fold(text: str) -> str:
+def folded(text: str) -> str:
+    """Return a text as it is compared: blanks and capitals do not count."""
     return " ".join(text.split()).casefold()
 
 
@@ -527,6 +549,7 @@ GUARDS = {
         physician_in_reaction,
         not_the_physician,
         not_the_technologist,
+        hand_off_to_yourself,
         not_offered_to_you,
         identifiers_insufficient,
         identity_mismatch,
@@ -552,6 +575,7 @@ GUARDS = {
         record_unconfirmed,
         record_incomplete,
         opens_reaction,
+        another_physician,
         last_open_reaction,
     )
 }

@@ -163,9 +163,13 @@ class ReportPhysicianAway(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferHandOff(Command):
-    """The physician (the actor) offers the session to another; stays responsible until it is accepted."""
+    """The physician (the actor) offers the session to another; stays responsible until it is accepted.
+
+    `evidence` is filled by the engine.
+    """
 
     to_physician_id: str
+    evidence: CredentialEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

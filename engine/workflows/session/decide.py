@@ -15,7 +15,7 @@ from engine.kernel.machine import Context
 from engine.workflows.session import commands as c
 from engine.workflows.session import events as e
 from engine.workflows.session import readiness
-from engine.workflows.session.chart import against, given_identifiers
+from engine.workflows.session.chart import against, folded, given_identifiers
 from engine.workflows.session.evolve import evolve
 from engine.workflows.session.offline import fresh, opens, reaction_of
 from engine.workflows.session.state import (
@@ -442,6 +442,10 @@ def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
 def _odd_contrast(s: SessionState, m: c.RecordContrastGiven, now: dt.datetime) -> Iterator[str]:
     if not s.injecting:
         yield "bypass"
+    if s.cleared_agent and folded(m.agent) != folded(s.cleared_agent):
+        yield "agent_not_cleared"
+    if s.order is not None and s.order.contrast_class not in ("", m.contrast_class):
+        yield "class_not_ordered"
     if s.in_phase("closing", "cancelled", "declined"):
         yield "out_of_phase"
     if m.given_at > now:

@@ -57,15 +57,27 @@ def _kit_used(s: SessionState, v: e.KitUsed, at: dt.datetime, by: Actor) -> Sess
 
 
 def _assigned(s: SessionState, v: e.PhysicianAssigned, at: dt.datetime, by: Actor) -> SessionState:
-    """Another physician has not seen the patient; for them the line's time out of order starts anew."""
+    """Another physician has seen and reviewed nothing; for them the line's time out of order starts anew."""
     same = s.physician is not None and s.physician.person_id == v.evidence.person_id
     return replace(
-        s,
+        s if same else _unreviewed(s),
         physician=v.evidence,
         physician_present=True,
         hand_off_to="",
         view_confirmed=s.view_confirmed and same,
         line_down_since=None,
+    )
+
+
+def _unreviewed(s: SessionState) -> SessionState:
+    """What was reviewed and cleared before is to be looked at again; an injection under way keeps its clearance."""
+    return replace(s, screening_reviewed=False, cleared=s.cleared and not s.in_phase("cleared"))
+
+
+def _taken_over(s: SessionState, v: e.HandOffAccepted, at: dt.datetime, by: Actor) -> SessionState:
+    """The new physician has seen, reviewed and cleared nothing."""
+    return replace(
+        _unreviewed(s), physician=v.evidence, physician_present=True, hand_off_to="", view_confirmed=False
     )
 
 
@@ -143,10 +155,10 @@ _CHANGES: dict[type[Event], Change] = {
     e.PatientAmended: lambda s, v, at, by: replace(s, identity=v.identity, age_years=v.age_years),
     e.PreparationStarted: lambda s, v, at, by: replace(s, technologist_id=v.technologist_id),
     e.ScreeningRecorded: lambda s, v, at, by: replace(
-        s, screening=v.screening, screened=v.evidence, screening_reviewed=False
+        _unreviewed(s), screening=v.screening, screened=v.evidence
     ),
     e.AllergiesRecorded: lambda s, v, at, by: replace(
-        s, allergies=v.allergies, allergies_source=v.source, screening_reviewed=False
+        _unreviewed(s), allergies=v.allergies, allergies_source=v.source
     ),
     e.WeightRecorded: lambda s, v, at, by: replace(s, weight_kg=v.weight_kg, weight_method=v.method),
     e.KitChecked: _kit,
@@ -157,9 +169,7 @@ _CHANGES: dict[type[Event], Change] = {
     e.PhysicianAssigned: _assigned,
     e.PhysicianLeft: lambda s, v, at, by: replace(s, physician_present=False),
     e.HandOffOffered: lambda s, v, at, by: replace(s, hand_off_to=v.to_physician_id),
-    e.HandOffAccepted: lambda s, v, at, by: replace(
-        s, physician=v.evidence, physician_present=True, hand_off_to="", view_confirmed=False
-    ),
+    e.HandOffAccepted: _taken_over,
     e.IdentityConfirmed: lambda s, v, at, by: replace(s, identity_confirmed=True),
     e.ScreeningReviewed: lambda s, v, at, by: replace(
         s, screened=v.evidence or s.screened, screening_reviewed=True

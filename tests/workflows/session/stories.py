@@ -77,6 +77,10 @@ def evidence(who: Actor, *problems: str, until: dt.datetime = FAR) -> Credential
     )
 
 
+def offer(to: Actor, *problems: str) -> c.OfferHandOff:
+    return c.OfferHandOff(to_physician_id=to.person_id, evidence=evidence(to, *problems))
+
+
 def verdict(result: str = "allow", rule: str = "R-1", until: dt.datetime = FAR) -> VerdictEvidence:
     layer = LayerResult(
         layer="state", result=result, rule_id=rule, reason="as read", citation="a source", version="1"

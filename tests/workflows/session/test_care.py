@@ -150,7 +150,7 @@ REFUSALS: tuple[tuple[str, str, Command, Actor], ...] = (
         SYSTEM,
     ),
     ("SESSION_OVER", "sealed", c.EvaluateRules(verdict=s.verdict()), SYSTEM),
-    ("SESSION_OVER", "declined", c.OfferHandOff(to_physician_id="md-2"), s.DOC),
+    ("SESSION_OVER", "declined", s.offer(s.OTHER), s.DOC),
     (
         "IDENTIFIERS_INSUFFICIENT",
         "identifying",
@@ -167,7 +167,10 @@ REFUSALS: tuple[tuple[str, str, Command, Actor], ...] = (
     ("NOT_THE_PHYSICIAN", "reviewing", s.SEE, s.TECH),
     ("NOT_THE_PHYSICIAN", "reviewing", c.ClearForContrast(agent="iohexol"), s.TECH),
     ("NOT_THE_PHYSICIAN", "cleared", c.DeferContrast(reason="x"), s.TECH),
-    ("NOT_THE_PHYSICIAN", "cleared", c.OfferHandOff(to_physician_id="md-2"), s.OTHER),
+    ("NOT_THE_PHYSICIAN", "cleared", s.offer(s.OTHER), s.OTHER),
+    ("HAND_OFF_TO_YOURSELF", "cleared", s.offer(s.DOC), s.DOC),
+    ("PHYSICIAN_UNLICENSED", "cleared", s.offer(s.OTHER, "LICENCE_MISSING_IN_STATE"), s.DOC),
+    ("PHYSICIAN_UNLICENSED", "cleared", c.OfferHandOff(to_physician_id="tech-9"), s.DOC),
     ("NOT_OFFERED_TO_YOU", "cleared", c.AcceptHandOff(evidence=s.evidence(s.OTHER)), s.OTHER),
     ("SCREENING_UNREVIEWED", "reviewing", c.ClearForContrast(agent="iohexol"), s.DOC),
     ("VERDICT_NOT_ATTESTABLE", "cleared", c.AttestVerdict(reason="x"), s.DOC),
@@ -220,7 +223,7 @@ def test_refusals_that_need_a_story() -> None:
     assert play.refused(c.ClearForContrast(agent="iohexol"), s.DOC) == "REACTION_OPEN"
 
     play = s.at("identifying")
-    play.do(c.OfferHandOff(to_physician_id="md-2"), s.DOC)
+    play.do(s.offer(s.OTHER), s.DOC)
     taken = c.AcceptHandOff(evidence=s.evidence(s.OTHER), in_reaction_elsewhere=True)
     assert play.refused(taken, s.OTHER) == "PHYSICIAN_IN_REACTION"
 
@@ -281,7 +284,7 @@ def test_every_reason_is_reached_by_some_test() -> None:
         "PHYSICIAN_IN_REACTION",
         "ALREADY_ATTESTED",
     }
-    routing = {"LAST_OPEN_REACTION", "OPENS_REACTION"}
+    routing = {"LAST_OPEN_REACTION", "OPENS_REACTION", "ANOTHER_PHYSICIAN"}
     unreachable = {"CONTRAST_WAS_GIVEN"}  # a second lock: contrast moves the phase to injecting by itself
 
     screened = {"FINDINGS_UNSEEN", "HOLD_UNEXPLAINED"}  # test_screening.py

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from engine.kernel.commands import Command, TimerFired
+from engine.kernel.commands import Actor, Command, TimerFired
 from engine.workflows.session import commands as c
 from engine.workflows.session import events as e
 from tests.workflows.play import SYSTEM, names
@@ -137,7 +137,7 @@ def test_somebody_else_going_away_changes_nothing() -> None:
 def test_a_hand_off_never_leaves_nobody_responsible() -> None:
     """Until the other accepts, the first stays physician and may act; with the acceptance it is the other, at once."""
     play = s.at("injecting")
-    play.do(c.OfferHandOff(to_physician_id="md-2"), s.DOC)
+    play.do(s.offer(s.OTHER), s.DOC)
     assert play.state.physician.person_id == "md-1" and play.state.physician_present
     assert play.refused(c.AcceptHandOff(evidence=s.evidence(s.DOC)), s.DOC) == "NOT_OFFERED_TO_YOU"
     unlicensed = c.AcceptHandOff(evidence=s.evidence(s.OTHER, "LICENCE_MISSING_IN_STATE"))
@@ -146,7 +146,7 @@ def test_a_hand_off_never_leaves_nobody_responsible() -> None:
 
     assert play.state.physician.person_id == "md-2" and play.state.physician_present
     assert play.of(e.HandOffAccepted)[0].replaces == "md-1"
-    assert play.refused(c.OfferHandOff(to_physician_id="md-3"), s.DOC) == "NOT_THE_PHYSICIAN"
+    assert play.refused(s.offer(s.OTHER), s.DOC) == "NOT_THE_PHYSICIAN"
     responsible = 0
     state = s.MACHINE.initial("ses-1")
     for recorded in play.log:
@@ -155,10 +155,49 @@ def test_a_hand_off_never_leaves_nobody_responsible() -> None:
         assert not responsible or state.physician_present
 
 
+def assigned(who: Actor) -> c.AssignPhysician:
+    return c.AssignPhysician(physician_id=who.person_id, ring_id="r", evidence=s.evidence(who))
+
+
+@pytest.mark.hazard("H-34")
+@pytest.mark.parametrize("how", ["hand_off", "ring"])
+def test_a_new_physician_reviews_and_clears_for_themselves(how: str) -> None:
+    """Nobody injects under a clearance of somebody who has left; the same physician's return keeps theirs."""
+    play = s.ready()
+    play.do(c.ReportPhysicianAway(physician_id="md-1", cause="x"), SYSTEM)
+    play.do(assigned(s.DOC), SYSTEM)
+    assert play.state.in_phase("cleared") and play.state.cleared and play.state.screening_reviewed
+
+    if how == "hand_off":
+        play.do(s.offer(s.OTHER), s.DOC)
+        play.do(c.AcceptHandOff(evidence=s.evidence(s.OTHER)), s.OTHER)
+    else:
+        play.do(assigned(s.OTHER), SYSTEM)
+
+    assert play.state.in_phase("reviewing") and play.state.identity_confirmed
+    assert not play.state.cleared and not play.state.screening_reviewed
+    assert play.refused(c.ClearForContrast(agent="iohexol"), s.OTHER) == "SCREENING_UNREVIEWED"
+    for command in (c.ReviewScreening(), s.SEE, c.ClearForContrast(agent="iohexol")):
+        play.do(command, s.OTHER)
+    play.do(s.grant(physician=s.evidence(s.OTHER)), s.TECH)
+    assert play.state.ready is not None
+
+
+def test_an_injection_under_way_keeps_its_clearance_when_the_physician_changes() -> None:
+    """What was cleared and begun is not undone by who takes over the watch; READY is not asked again."""
+    play = s.at("injecting")
+    play.do(s.offer(s.OTHER), s.DOC)
+    play.do(c.AcceptHandOff(evidence=s.evidence(s.OTHER)), s.OTHER)
+
+    assert play.state.in_phase("injecting") and play.state.cleared
+    play.do(s.dose(), s.TECH)
+    assert not play.state.contrast[-1].bypassed
+
+
 def test_a_new_physician_has_to_see_the_patient() -> None:
     """View belongs to who looks: hand-off and another answer take it back, the same physician's return does not."""
     play = s.ready()
-    play.do(c.OfferHandOff(to_physician_id="md-2"), s.DOC)
+    play.do(s.offer(s.OTHER), s.DOC)
     play.do(c.AcceptHandOff(evidence=s.evidence(s.OTHER)), s.OTHER)
     assert not play.state.view_confirmed and play.state.ready is None
 

@@ -11,7 +11,7 @@ from engine.workflows.session import commands as c
 from engine.workflows.session import events as e
 from engine.workflows.session import readiness
 from engine.workflows.session.chart import contrast_not_cleared, identity_unconfirmed
-from engine.workflows.session.state import Screening
+from engine.workflows.session.state import Allergy, Screening
 from tests.workflows.play import START, SYSTEM, names
 from tests.workflows.session import stories as s
 
@@ -125,9 +125,10 @@ def test_ready_ends_with_the_first_thing_it_rests_on(who: str) -> None:
     play = s.at("cleared")
     soon = play.now + dt.timedelta(seconds=45)
     if who == "physician":
-        play.do(c.OfferHandOff(to_physician_id="md-2"), s.DOC)
+        play.do(s.offer(s.OTHER), s.DOC)
         play.do(c.AcceptHandOff(evidence=s.evidence(s.OTHER, until=soon)), s.OTHER)
-        play.do(s.SEE, s.OTHER)
+        for command in (c.ReviewScreening(), s.SEE, c.ClearForContrast(agent="iohexol")):
+            play.do(command, s.OTHER)
         play.do(s.grant(physician=s.evidence(s.OTHER, until=soon)), s.TECH)
     elif who == "responder":
         checked = s.evidence(s.NURSE, until=soon)
@@ -163,8 +164,28 @@ def test_ready_names_what_is_missing_in_the_rooms_order() -> None:
     play.do(s.kit(epinephrine_present=False), s.NURSE)
     assert play.refused(s.grant(), s.TECH) == "KIT_NOT_READY"
     play.do(s.kit(), s.NURSE)
-    play.do(c.RecordScreening(screening=Screening()), s.TECH)
-    assert play.refused(s.grant(), s.TECH) == "SCREENING_UNREVIEWED"
+
+
+@pytest.mark.hazard("H-06", "H-47")
+@pytest.mark.parametrize(
+    "told",
+    [
+        c.RecordScreening(screening=Screening(asthma="yes")),
+        c.RecordAllergies(allergies=(Allergy(substance="iohexol"),), source="ehr"),
+    ],
+)
+def test_what_is_told_after_the_clearance_is_reviewed_and_cleared_again(told: Command) -> None:
+    """An answer or an allergy that comes late takes READY and the clearance back; the physician looks and clears."""
+    play = s.ready()
+    play.do(told, s.TECH)
+
+    assert play.state.in_phase("reviewing") and play.state.ready is None
+    assert play.state.identity_confirmed and not play.state.cleared
+    assert play.refused(c.ClearForContrast(agent="iohexol"), s.DOC) == "SCREENING_UNREVIEWED"
+    play.do(c.ReviewScreening(), s.DOC)
+    play.do(c.ClearForContrast(agent="iohexol"), s.DOC)
+    play.do(s.grant(), s.TECH)
+    assert play.state.ready is not None
 
 
 def test_facts_of_ready_that_the_phase_already_holds_are_asked_all_the_same() -> None:
