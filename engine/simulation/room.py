@@ -248,6 +248,7 @@ class Room:
             self._hands_off = False
             await self.say(c.AcceptHandOff(), physician(self._place.organization_id, s.hand_off_to))
         elif self._hands_off:
+            self._hands_off = self._rng.random() < 0.8
             other = self._rng.choice([one for one in self._clinic.physicians if one != who.person_id])
             await self.say(c.OfferHandOff(to_physician_id=other), who)
         else:
