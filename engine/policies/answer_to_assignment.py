@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.coverage.commands import EngageCoverage
 from engine.workflows.ring.events import RingAnswered
 from engine.workflows.session.commands import AssignPhysician
 
 
+@on(RingAnswered)
 def answer_to_assignment(recorded: Recorded, view: View) -> Iterator[Request]:
     """An answered ring gives the session its physician and engages the physician's window; a drill takes no window."""
     event = recorded.event

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.ring.commands import WithdrawRing
 from engine.workflows.session.events import (
@@ -21,6 +22,15 @@ ENDED = ("cancelled", "declined", "deferred", "closing", "signed", "sealed")
 ENDINGS = SessionCancelled | ContrastDeclined | ContrastDeferred | MonitoringCompleted
 
 
+@on(
+    ContrastDeclined,
+    ContrastDeferred,
+    HandOffAccepted,
+    LineVerified,
+    MonitoringCompleted,
+    PhysicianAssigned,
+    SessionCancelled,
+)
 def cancel_to_withdraw(recorded: Recorded, view: View) -> Iterator[Request]:
     """A session that ends or has its physician on the line no longer needs its other rings."""
     event = recorded.event

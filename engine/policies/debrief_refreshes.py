@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.directory.commands import RecordCredential
 from engine.workflows.drill.events import DrillDebriefed
@@ -17,6 +18,7 @@ DUE_AFTER_MONTHS = 6
 OVER_AFTER_MONTHS = 12
 
 
+@on(DrillDebriefed)
 def debrief_refreshes(recorded: Recorded, view: View) -> Iterator[Request]:
     """A debriefed drill refreshes everybody who took part: due again in 6 months, over after 12."""
     event = recorded.event

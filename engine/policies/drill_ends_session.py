@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.drill.events import DrillCancelled, DrillEnded
 from engine.workflows.ring.commands import WithdrawRing
@@ -12,6 +13,7 @@ from engine.workflows.session.commands import CancelSession, ReportReactionClose
 from engine.workflows.session.state import CancelReason
 
 
+@on(DrillCancelled, DrillEnded)
 def drill_ends_session(recorded: Recorded, view: View) -> Iterator[Request]:
     """A drill that ends stops ringing people and closes its session."""
     event = recorded.event

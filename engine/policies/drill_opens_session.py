@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.drill.events import DrillStarted
 from engine.workflows.session.commands import ScheduleSession
 from engine.workflows.session.state import Order, PatientIdentity
 
 
+@on(DrillStarted)
 def drill_opens_session(recorded: Recorded, view: View) -> Iterator[Request]:
     """A drill that starts opens its own session for the script's patient, marked as a drill."""
     event = recorded.event

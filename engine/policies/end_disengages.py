@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.coverage.commands import DisengageCoverage
 from engine.workflows.session.events import (
@@ -16,6 +17,7 @@ from engine.workflows.session.events import (
 )
 
 
+@on(ContrastDeclined, ContrastDeferred, MonitoringCompleted, PhysicianLeft, SessionCancelled)
 def end_disengages(recorded: Recorded, view: View) -> Iterator[Request]:
     """A session that no longer needs its physician gives the window back."""
     event = recorded.event

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.coverage.commands import DisengageCoverage, EngageCoverage
 from engine.workflows.session.events import HandOffAccepted, PhysicianAssigned
 
 
+@on(HandOffAccepted, PhysicianAssigned)
 def hand_off_moves_coverage(recorded: Recorded, view: View) -> Iterator[Request]:
     """A session that changes hands moves from one window to the other; a drill is in none."""
     event = recorded.event

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
+from engine.reactions.events import ALL
 from engine.workflows.session.commands import ReportLateEntry
 
 
+@on(*ALL)
 def late_reaction_reopens(recorded: Recorded, view: View) -> Iterator[Request]:
     """What is reported of a reaction after its session was signed reopens the record."""
     event = recorded.event
-    if recorded.stream.machine != "reaction":
-        return
     session = view.session(recorded.correlation)
     # Handled again after a crash, an event from before the signature is no late entry: it was signed with the rest.
     signed = session.attested

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.reactions import commands as c
 from engine.reactions.state import Offline
@@ -12,6 +13,7 @@ from engine.workflows.session.events import OfflineLogReported
 from engine.workflows.session.state import OfflineEntry, OfflineKind
 
 
+@on(OfflineLogReported)
 def offline_log_merges(recorded: Recorded, view: View) -> Iterator[Request]:
     """What a console wrote down without the network reaches its reaction as facts of their own time."""
     event = recorded.event

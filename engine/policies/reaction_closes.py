@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.reactions.events import ReactionDisposed
 from engine.workflows.coverage.commands import DisengageCoverage, LeaveReaction
@@ -13,6 +14,7 @@ from engine.workflows.session.commands import ReportReactionClosed
 NO_LONGER_SUPERVISED = ("deferred", "declined", "cancelled", "closing", "signed", "sealed")
 
 
+@on(ReactionDisposed)
 def reaction_closes(recorded: Recorded, view: View) -> Iterator[Request]:
     """A reaction that was disposed of is closed in its session and gives the physician back."""
     event = recorded.event

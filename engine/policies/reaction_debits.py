@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.coverage.commands import EnterReaction
 from engine.workflows.session.events import (
@@ -16,6 +17,7 @@ from engine.workflows.session.events import (
 )
 
 
+@on(HandOffAccepted, LineDegraded, LineVerified, PhysicianAssigned, ReactionReported)
 def reaction_debits(recorded: Recorded, view: View) -> Iterator[Request]:
     """A physician in a reaction holds no other room; a drill takes a physician from nobody."""
     event = recorded.event

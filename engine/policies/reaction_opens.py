@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.reactions.commands import OpenReaction
 from engine.workflows.session.events import ReactionReported
 
 
+@on(ReactionReported)
 def reaction_opens(recorded: Recorded, view: View) -> Iterator[Request]:
     """A reported reaction opens its own stream."""
     event = recorded.event

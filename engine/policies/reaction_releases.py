@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.session.commands import ReportPhysicianAway
 from engine.workflows.session.events import (
@@ -16,6 +17,7 @@ from engine.workflows.session.events import (
 )
 
 
+@on(HandOffAccepted, LineDegraded, LineVerified, PhysicianAssigned, ReactionReported)
 def reaction_releases(recorded: Recorded, view: View) -> Iterator[Request]:
     """A physician who treats a reaction leaves every other session, whether a window holds it or none."""
     event, here = recorded.event, recorded.stream.id

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.ring.commands import StartRing
 from engine.workflows.session.events import SupervisionRequested
 
 
+@on(SupervisionRequested)
 def request_to_ring(recorded: Recorded, view: View) -> Iterator[Request]:
     """A session that needs a physician starts a ring."""
     event = recorded.event

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from engine.kernel.commands import Request
 from engine.kernel.events import Recorded
 from engine.policies.ask import ask
+from engine.policies.on import on
 from engine.policies.view import View
 from engine.workflows.delivery.commands import CreateDelivery
 from engine.workflows.session.events import RecordSealed
 
 
+@on(RecordSealed)
 def sealed_to_delivery(recorded: Recorded, view: View) -> Iterator[Request]:
     """A sealed record is written back to every system its site is configured for; a drill's never."""
     event = recorded.event

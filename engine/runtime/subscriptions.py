@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.kernel.commands import Request, verb
 from engine.kernel.errors import AttendError, Conflict, Invalid, Overloaded, Unavailable
-from engine.kernel.events import Recorded
+from engine.kernel.events import Event, Recorded
 from engine.runtime.executor import Executor
 
 log = logging.getLogger(__name__)
@@ -91,14 +91,15 @@ class Subscription:
 class PolicyRunner:
     """The subscription that turns events into commands elsewhere.
 
-    A refusal is kept in `refused` (the last REMEMBERED of them), a fault of a policy is counted in `failed`; neither
-    stops another policy.
+    A policy that names its `events` is asked of no others. A refusal is kept in `refused` (the last REMEMBERED of
+    them), a fault of a policy is counted in `failed`; neither stops another policy.
     """
 
     REMEMBERED = 100
 
     def __init__(self, policies: Sequence[Policy], executor: Executor, view_of: ViewOf) -> None:
         self._policies = tuple(policies)
+        self._about: dict[type[Event], list[Policy]] = {}
         self._executor = executor
         self._view_of = view_of
         self.refused: list[str] = []
@@ -106,8 +107,12 @@ class PolicyRunner:
         self.subscription = Subscription("policies", executor, self._apply)
 
     async def _apply(self, recorded: Recorded) -> None:
-        view = await self._view_of(recorded)
-        for policy in self._policies:
+        kind = type(recorded.event)
+        if kind not in self._about:
+            self._about[kind] = [one for one in self._policies if kind in getattr(one, "events", (kind,))]
+        policies = self._about[kind]
+        view = await self._view_of(recorded) if policies else None  # most events are nobody's
+        for policy in policies:
             try:
                 for request in _named(policy, recorded, view):
                     await self._ask(policy, request)

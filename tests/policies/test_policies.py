@@ -4,12 +4,14 @@ import datetime as dt
 import sys
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
 from engine.kernel.errors import Rejected
 from engine.kernel.events import Event
 from engine.policies import POLICIES
+from engine.policies.late_reaction_reopens import late_reaction_reopens
 from engine.reactions import commands as r
 from engine.reactions import events as reaction
 from engine.reactions.state import Disposition
@@ -386,3 +388,14 @@ def test_a_weight_recorded_in_the_session_reaches_the_open_reaction(hall: Hall) 
     hall.do("session", "ses-1", c.RecordWeight(weight_kg=Decimal(20), method="scale"), s.TECH)
 
     assert hall.state("reaction", "ses-1-r1").weight_kg == Decimal(20)
+
+
+def test_every_policy_names_the_events_it_looks_at() -> None:
+    """What a policy's file takes from the machines' events is what it is asked of; of any other it asks nothing."""
+    for policy in POLICIES:
+        module = sys.modules[policy.__module__]
+        looked_at = {one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Event)}
+        assert looked_at in (policy.events, set()), policy.__name__
+        other = e.VitalsRecorded if looked_at else e.SessionCancelled
+        assert list(policy(SimpleNamespace(event=other.__new__(other)), None)) == []
+    assert late_reaction_reopens.events == frozenset(reaction.ALL)
