@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 from engine.kernel.ids import Stream
@@ -73,4 +74,9 @@ _BOUNDARY = re.compile(r"(?<!^)(?=[A-Z])")
 
 def verb(command: type[Command]) -> str:
     """Return the chart event of a command class: StartInjection → start_injection."""
-    return _BOUNDARY.sub("_", command.__name__).lower()
+    return _snake(command.__name__)
+
+
+@cache
+def _snake(name: str) -> str:
+    return _BOUNDARY.sub("_", name).lower()

@@ -111,7 +111,10 @@ class Machine:
     def apply(self, state: Any, recorded: Recorded) -> Any:
         """Fold one recorded event: phases come from the record, the rest from `evolve`."""
         evolved = self.evolve(state, recorded)
-        return replace(evolved, version=recorded.version, phases=recorded.phases)
+        # `replace` sets every frozen field by itself, and a session has some fifty of them.
+        after = object.__new__(type(evolved))
+        vars(after).update(vars(evolved), version=recorded.version, phases=recorded.phases)
+        return after
 
     def fold(self, stream_id: str, history: Iterable[Recorded]) -> Any:
         """Return the state that a whole history leads to."""

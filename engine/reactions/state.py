@@ -162,7 +162,7 @@ class Medication:
     given_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ReactionState:
     """One reaction. `version` 0 means it does not exist yet."""
 

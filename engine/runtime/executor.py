@@ -8,10 +8,11 @@ import asyncio
 import hmac
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from engine.kernel.canonical import canonical_bytes
 from engine.kernel.clock import Clock
@@ -108,7 +109,7 @@ class Executor:
         self._authorize = authorize
         self._pump = CommitPump(store, self.limits)
         self._cache: OrderedDict[Stream, _Known] = OrderedDict()
-        self._locks: dict[Stream, tuple[asyncio.Lock, int]] = {}
+        self._locks: WeakValueDictionary[Stream, asyncio.Lock] = WeakValueDictionary()
         self._running: set[asyncio.Task[Outcome]] = set()
 
     async def open(self) -> None:
@@ -159,20 +160,9 @@ class Executor:
         async with self._turn(request.stream):
             return await self._run(request, principal)
 
-    @asynccontextmanager
-    async def _turn(self, stream: Stream) -> AsyncIterator[None]:
-        """Hold a stream: one at a time, in the order of asking."""
-        lock, waiting = self._locks.get(stream, (asyncio.Lock(), 0))
-        self._locks[stream] = (lock, waiting + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, waiting = self._locks[stream]
-            if waiting == 1:
-                del self._locks[stream]
-            else:
-                self._locks[stream] = (lock, waiting - 1)
+    def _turn(self, stream: Stream) -> asyncio.Lock:
+        """Return what holds a stream: one at a time, in the order of asking. It lives as long as somebody asks."""
+        return self._locks.setdefault(stream, asyncio.Lock())
 
     async def _run(self, request: Request, principal: Any) -> Outcome:
         fingerprint = self._fingerprint(request)
@@ -263,7 +253,8 @@ class Executor:
                 "payload": payload,
                 "prev_hash": before,
             }
-            before = event_hash(EventRow(**fields, hash=""))
+            unsealed: Any = SimpleNamespace(**fields)
+            before = event_hash(unsealed)
             row = EventRow(**fields, hash=before)
             rows.append(row)
             protected.extend(split)

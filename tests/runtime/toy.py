@@ -55,7 +55,7 @@ def empty(f: Facts) -> bool:
 GUARDS = {"empty": empty}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Kettle:
     """What is believed of a kettle."""
 

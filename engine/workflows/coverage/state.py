@@ -19,7 +19,7 @@ class Objectives:
     lease_s: int = 15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CoverageState:
     """One physician's commitment to rooms for a time. `version` 0 means it does not exist yet."""
 

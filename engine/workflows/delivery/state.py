@@ -12,7 +12,7 @@ class Objectives:
     max_attempts: int = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliveryState:
     """One delivery. `version` 0 means it does not exist yet."""
 

@@ -66,7 +66,7 @@ class Credential:
         return (self.person_id, self.kind, self.licence_type, self.state)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DirectoryState:
     """One organization. `version` 0 means it does not exist yet. `rosters` is by site, then rung name."""
 

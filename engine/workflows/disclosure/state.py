@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DisclosureState:
     """One session's accounting of disclosures. `version` 0 means nobody read anything yet."""
 

@@ -15,7 +15,7 @@ class Objectives:
     scenarios: Mapping[str, Scenario] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DrillState:
     """One drill. `version` 0 means it does not exist yet. Its script is for those who plan, never for the drilled."""
 

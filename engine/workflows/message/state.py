@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MessageState:
     """One message as received. `raw` is base64 of the bytes, None once erased. `version` 0: it does not exist yet."""
 

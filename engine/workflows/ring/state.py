@@ -40,7 +40,7 @@ class Objectives:
     repeat_s: int = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RingState:
     """One ring. `version` 0 means it does not exist yet; `rung` counts from 0."""
 

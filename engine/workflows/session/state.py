@@ -388,7 +388,7 @@ class OfflineLog:
     entries: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionState:
     """One session. `version` 0 means it does not exist yet."""
 
