@@ -31,7 +31,7 @@ class Limits:
     sends_held: int = 1024
     outbox_poll_s: float = 1.0
     subscription_page_events: int = 256
-    subscription_save_events: int = 64
+    subscription_save_events: int = 512
     retry_wait_s: float = 0.2
 
     def __post_init__(self) -> None:
