@@ -5,7 +5,7 @@ Rule: nothing here knows medicine, reads a clock or touches the outside.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from statemachine import StateChart
@@ -100,7 +100,7 @@ class Machine:
             raise Invalid("command", f"{kind.__name__} is not a command of {self.name}")
         if state.version == 0 and not kind.creates:
             raise Missing(f"there is no such {self.name}")
-        context = replace(context, objectives=self.objectives)
+        context = Context(now=context.now, actor=context.actor, objectives=self.objectives)
         step = self.stepper.step(
             state.phases, verb(kind), Facts(state=state, command=command, context=context)
         )

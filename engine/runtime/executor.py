@@ -18,7 +18,7 @@ from engine.kernel.canonical import canonical_bytes
 from engine.kernel.clock import Clock
 from engine.kernel.commands import Command, Request, TimerFired
 from engine.kernel.effects import CancelTimer, Effect, Send, SetTimer
-from engine.kernel.errors import Conflict, Invalid, Overloaded
+from engine.kernel.errors import AttendError, Conflict, Invalid, Overloaded
 from engine.kernel.events import Event, Recorded
 from engine.kernel.ids import Stream
 from engine.kernel.machine import Context, Decision, Machine
@@ -166,10 +166,12 @@ class Executor:
 
     async def _run(self, request: Request, principal: Any) -> Outcome:
         fingerprint = self._fingerprint(request)
+        # The commit itself takes an id only once: looking here first spares a repeat the look at people and sites.
+        if type(request.command) in self.enrichers:
+            again = await self._again(request, principal, fingerprint)
+            if again is not None:
+                return again
         for _ in range(self.limits.conflict_retries):
-            before = await self.store.request(request.request_id)
-            if before is not None:
-                return await self._again(request, principal, before, fingerprint)
             known = await self._known(request.stream)
             if not await self._still_set(request):
                 version = known.state.version
@@ -177,7 +179,13 @@ class Executor:
                     stream=request.stream, version=version, events=(), state=known.state, repeated=True
                 )
             request = _correlated(request, known.state)
-            draft = await self._decide(request, principal, known, fingerprint)
+            try:
+                draft = await self._decide(request, principal, known, fingerprint)
+            except AttendError:
+                again = await self._again(request, principal, fingerprint)
+                if again is not None:
+                    return again
+                raise
             outcomes: list[Outcome] = []
             result = await self._pump.commit(
                 draft.commit,
@@ -186,6 +194,9 @@ class Executor:
             )
             if isinstance(result, Committed):
                 return outcomes[0]
+            again = await self._again(request, principal, fingerprint)
+            if again is not None:
+                return again
             self._cache.pop(request.stream, None)
             lost = result
         raise Conflict(expected=lost.expected, actual=lost.actual)
@@ -198,7 +209,11 @@ class Executor:
         pending = await self.store.timer(request.stream, fired.name)
         return pending is not None and pending.set_at_version == fired.set_at_version
 
-    async def _again(self, request: Request, principal: Any, before: RequestRow, fingerprint: str) -> Outcome:
+    async def _again(self, request: Request, principal: Any, fingerprint: str) -> Outcome | None:
+        """Return the first outcome of a request whose id is known, None for a new one. Raises Invalid for a reuse."""
+        before = await self.store.request(request.request_id)
+        if before is None:
+            return None
         if before.fingerprint != fingerprint or before.stream != request.stream:
             raise Invalid("request_id", "this id was used for another request; choose a new one")
         state = await self.state(request.stream)

@@ -73,6 +73,7 @@ class Servicers:
                 command=command,
                 actor=principal.actor,
                 expected_version=message.header.expected_version or None,
+                correlation=stream.id if stream.machine == "session" else "",
             )
             outcome = await executor.execute(request, principal)
             if outcome.repeated:
