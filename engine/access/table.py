@@ -111,6 +111,7 @@ _SERVICES: Mapping[str, Mapping[str, frozenset[str]]] = {
     },
     "MessageService": {
         "ReplayMessage": REPLAYING,
+        "DismissMessage": REPLAYING,
         "GetMessage": REPLAYING | OVERSIGHT,
         "ListMessages": REPLAYING | OVERSIGHT,
     },

@@ -136,6 +136,9 @@ async def test_an_unknown_code(server: Server, room: Room) -> None:
         return any(one.version > again.version for one in await held())
 
     await until(server, held_again, 20)
+    asked = {"message_id": message.message_id, "dismissal": "sent again under a known code"}
+    await room.do("integrator-1", "MessageService.DismissMessage", asked)
+    assert await held() == []
 
 
 async def test_a_vanished_watcher(server: Server, room: Room) -> None:

@@ -26,7 +26,7 @@ REACHABLE = {
     "coverage": 7,
     "reaction": 9 * 2,
     "delivery": 6,
-    "message": 5,
+    "message": 6,
     "directory": 2,
     "disclosure": 1,
     "drill": 6,

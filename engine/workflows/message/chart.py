@@ -1,4 +1,4 @@
-"""The inbound message's chart: kept, then applied, held for a person, or unused."""
+"""The inbound message's chart: kept, then applied, held for a person, unused, or dismissed by one."""
 
 from statemachine import State, StateChart
 
@@ -19,12 +19,14 @@ class MessageChart(StateChart[None]):
         applied = State()
         held = State()
         unused = State()
+        dismissed = State()
 
         receive_message = unreceived.to(received)
         record_message_applied = received.to(applied) | held.to(applied)
         record_message_held = received.to(held)
         record_message_unused = received.to(unused)
-        replay_message = held.to(received)
+        replay_message = held.to(received) | dismissed.to(received)
+        dismiss_message = held.to(dismissed)
 
     record_message_applied = message.to(None)
     record_message_held = message.to(None)

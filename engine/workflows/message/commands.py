@@ -58,4 +58,11 @@ class RecordMessageUnused(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayMessage(Command):
-    """Work a held message again, after the map was mended."""
+    """Work a held or dismissed message again, after the map was mended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DismissMessage(Command):
+    """Take a held message off the worklist, with a reason: the sender has sent it again, or it is of no use."""
+
+    dismissal: str

@@ -31,4 +31,5 @@ HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     ],
     c.RecordMessageUnused: lambda s, m, x: [e.MessageUnused(why=m.why)],
     c.ReplayMessage: lambda s, m, x: [e.MessageReplayed()],
+    c.DismissMessage: lambda s, m, x: [e.MessageDismissed(dismissal=m.dismissal)],
 }

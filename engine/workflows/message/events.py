@@ -51,4 +51,11 @@ class MessageReplayed(Event):
     """It is to be worked again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDismissed(Event):
+    """A person took it off the worklist; why it was held stays."""
+
+    dismissal: str
+
+
 ALL = declared(vars())

@@ -25,6 +25,8 @@ def _received(s: MessageState, v: e.MessageReceived) -> MessageState:
 _CHANGES: dict[type[Event], Callable[[MessageState, Any], MessageState]] = {
     e.MessageReceived: _received,
     e.MessageApplied: lambda s, v: replace(s, sessions=v.sessions, notices=v.notices, reason="", what=""),
+    e.MessageReplayed: lambda s, v: replace(s, dismissal=""),
+    e.MessageDismissed: lambda s, v: replace(s, dismissal=v.dismissal),
     e.MessageHeld: lambda s, v: replace(
         s, reason=v.reason, what=v.what, sessions=v.sessions, notices=v.notices
     ),

@@ -21,6 +21,7 @@ class MessageState:
     what: str = ""
     sessions: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    dismissal: str = ""
 
 
 def initial(stream_id: str, phases: tuple[str, ...]) -> MessageState:

@@ -70,9 +70,21 @@ def test_what_was_not_taken_stays_until_the_next_reading() -> None:
 
 
 @pytest.mark.parametrize("phase", ["received", "applied", "unused"])
-def test_only_a_held_message_is_replayed(phase: str) -> None:
-    """What was applied is not applied again by hand."""
+def test_only_a_held_message_is_replayed_or_dismissed(phase: str) -> None:
+    """What was applied is not applied again by hand, and nothing but a held message leaves the worklist."""
     assert at(phase).refused(c.ReplayMessage(), INTEGRATOR) == "WRONG_PHASE"
+    assert at(phase).refused(c.DismissMessage(dismissal="sent again"), INTEGRATOR) == "WRONG_PHASE"
+
+
+def test_a_dismissed_message_keeps_why_it_was_held_and_can_be_replayed() -> None:
+    """Off the worklist with a person's reason, the engine's own beside it; a replay takes the dismissal back."""
+    play = at("held")
+    play.do(c.DismissMessage(dismissal="sent again, mended"), INTEGRATOR)
+    assert play.state.phases == ("dismissed",)
+    assert (play.state.reason, play.state.dismissal) == ("CODE_UNKNOWN", "sent again, mended")
+    play.do(c.ReplayMessage(), INTEGRATOR)
+
+    assert (play.state.phases, play.state.dismissal) == (("received",), "")
 
 
 def test_the_same_message_is_received_once() -> None:
