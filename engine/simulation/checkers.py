@@ -428,6 +428,28 @@ def somebody_is_always_responsible(network: Network) -> list[str]:
     return wrong
 
 
+def who_supervises_has_cleared(network: Network) -> list[str]:
+    """1: an injection starts under the clearance of the physician present, given after everything that was told."""
+    wrong = []
+    for _, history in network.of("session"):
+        present = reviewed = cleared = ""
+        for recorded in history:
+            event = recorded.event
+            if isinstance(event, session.PhysicianAssigned | session.HandOffAccepted):
+                present = event.evidence.person_id
+            elif isinstance(event, session.ScreeningRecorded | session.AllergiesRecorded):
+                reviewed = cleared = ""
+            elif isinstance(event, session.ScreeningReviewed):
+                reviewed = recorded.actor.person_id
+            elif isinstance(event, session.ContrastCleared):
+                cleared = recorded.actor.person_id
+            elif isinstance(event, session.InjectionStarted) and not present == reviewed == cleared:
+                wrong.append(
+                    f"{recorded.id}: injected under the clearance of somebody else, or of what was known before"
+                )
+    return wrong
+
+
 def commitments_do_not_clash(network: Network) -> list[str]:
     """4: no physician is engaged for more sessions than their window's cap."""
     wrong = []
@@ -445,6 +467,7 @@ def commitments_do_not_clash(network: Network) -> list[str]:
 
 CHECKERS: tuple[Callable[[Network], list[str]], ...] = (
     injection_only_under_ready,
+    who_supervises_has_cleared,
     nothing_acknowledged_is_lost,
     every_ring_is_answered_or_rings,
     every_timer_fires_on_time,

@@ -16,6 +16,7 @@ from engine.simulation.world import World
 from engine.workflows.session import commands as c
 from engine.workflows.session.decide import PRESENCE_OWED
 from engine.workflows.session.state import (
+    Allergy,
     CancelReason,
     LineEvidence,
     Order,
@@ -63,6 +64,7 @@ class Room:
         self._defers = rng.random() < 0.05
         self._declines = rng.random() < 0.03
         self._hands_off = rng.random() < 0.08
+        self._remembers = rng.random() < 0.05
         self._dawdles = rng.random() < 0.05
         self._bypasses = rng.random() < 0.02
         self._reacts_at = self._world.now + dt.timedelta(minutes=rng.uniform(1, 55))
@@ -263,9 +265,16 @@ class Room:
             return 30
         if not s.physician_present:
             return 10
+        if self._remembers:
+            self._remembers = False
+            remembered = (*s.allergies, Allergy(substance="latex"))
+            await self.say(c.RecordAllergies(allergies=remembered, source="patient"))
+            return 5
         if s.ready is None:
             await self._toward_ready(s)
             return self._rng.uniform(3, 20)
+        if self._hands_off and await self._odd(s):
+            return 20
         if self._dawdles:
             self._dawdles = False
             return 130

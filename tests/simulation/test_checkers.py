@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.kernel.commands import Actor
 from engine.kernel.events import Event, Recorded
 from engine.kernel.ids import Stream
 from engine.reactions import events as reaction
@@ -72,6 +73,15 @@ def test_an_injection_without_ready_is_found(network: Network) -> None:
     assert checkers.injection_only_under_ready(wrong)
     unseen = forged(network, session.ViewConfirmed, drop, every=True)
     assert "view_confirmed" in checkers.injection_only_under_ready(unseen)[0]
+
+
+def test_an_injection_that_another_cleared_is_found(network: Network) -> None:
+    """1: a clearance of a physician who is not there, and one from before the last answers."""
+    other = Actor(person_id="md-elsewhere", role="physician")
+    stranger = forged(network, session.ContrastCleared, lambda r: replace(r, actor=other), every=True)
+    assert checkers.who_supervises_has_cleared(stranger)
+    unreviewed = forged(network, session.ScreeningReviewed, drop, every=True)
+    assert checkers.who_supervises_has_cleared(unreviewed)
 
 
 def test_a_lost_acknowledgement_is_found(network: Network) -> None:
