@@ -299,6 +299,7 @@ class _Core:
 
 def _core(settings: Settings) -> _Core:
     reactions = protocols(settings)
+    overlays = site_overlays(settings)
     keys = load_keys(settings.data_dir)
     demo_clock = OffsetClock(SystemClock()) if settings.demo else None
     clock: Clock = demo_clock or SystemClock()
@@ -338,9 +339,10 @@ def _core(settings: Settings) -> _Core:
                 **reactions.earlier,
                 **{one.hash: one for one in (reactions.pack, reactions.drill_pack) if one is not None},
             },
+            overlays,
         ),
         emergency=EmergencyPacks(
-            executor, clock, keys.seal, reactions, site_overlays(settings), life_s=settings.emergency_pack_s
+            executor, clock, keys.seal, reactions, overlays, life_s=settings.emergency_pack_s
         ),
         verifier=verifier,
         timers=Timers(executor),

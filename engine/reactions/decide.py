@@ -65,11 +65,11 @@ def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
     yield from _elsewhere(s, m, x)
 
 
-def _elsewhere(
-    s: ReactionState, m: c.OpenReaction | c.ReportDosesElsewhere, x: Context
-) -> Iterator[e.DosesElsewhereKnown]:
+def _elsewhere(s: ReactionState, m: c.OpenReaction | c.ReportDosesElsewhere, x: Context) -> Iterator[Event]:
     if m.given_elsewhere != s.given_elsewhere:
-        yield e.DosesElsewhereKnown(given=m.given_elsewhere)
+        known = e.DosesElsewhereKnown(given=m.given_elsewhere)
+        yield known
+        yield from _watch_on(evolve(s, known, x.now), x)
 
 
 def _signs(s: ReactionState, m: c.RecordSigns, x: Context) -> Iterator[Event]:
@@ -184,14 +184,28 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
         given_at=m.given_at or x.now,
         given_by=m.given_by or x.actor.person_id,
     )
-    yield e.MedicationGiven(
+    given = e.MedicationGiven(
         medication=medication,
         beyond=protocol.beyond(x.objectives.pack_of(s), medication, s, ordered=step.orders if step else 0),
         authority=authority(s, m),
         offline=m.offline,
     )
+    yield given
+    after = evolve(s, given, x.now)
     if step is not None and _as_ordered(step.order, medication):
-        yield e.StepDone(step_id=step.offer.step_id, order_number=step.orders, offline=m.offline)
+        done = e.StepDone(step_id=step.offer.step_id, order_number=step.orders, offline=m.offline)
+        yield done
+        after = evolve(after, done, x.now)
+    yield from _watch_on(after, x)
+
+
+def _watch_on(s: ReactionState, x: Context) -> Iterator[Event]:
+    """Resolve the steps anew where a dose asks for watching that does not stand yet (epinephrine: O-6, O-8)."""
+    if s.steps:
+        resolved = _protocol(s, x)
+        stands = {offer.step_id for offer in s.watching}
+        if any(offer.kind == "observe" and offer.step_id not in stands for offer in resolved.steps):
+            yield resolved
 
 
 def _step_given(s: ReactionState, m: c.RecordMedicationGiven) -> StepState | None:

@@ -23,6 +23,10 @@ class GivenDose(Protocol):
         """The drug row it was given by, "" when not known."""
 
     @property
+    def drug(self) -> str:
+        """What it was called, "" when not known."""
+
+    @property
     def counter(self) -> str:
         """What it is summed with."""
 
@@ -43,6 +47,7 @@ class Given:
     counter: str
     dose_mg: Decimal | None
     given_at: dt.datetime
+    drug: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +112,7 @@ def cumulative_problem(
     limits: list[tuple[Decimal, Decimal, str]] = []
     cap = cumulative_cap_mg(row, age_years)
     if cap is not None:
-        same = [dose for dose in before if _counts(row, dose)]
+        same = [dose for dose in before if _counts(pack, row, dose)]
         limits.append((total_mg(pack, same), cap, row.id))
     if row.counter == EPINEPHRINE:
         same = [dose for dose in before if dose.counter == EPINEPHRINE]
@@ -138,15 +143,25 @@ def _at_most(pack: Pack, dose: GivenDose) -> Decimal:
     return max(caps, default=Decimal(0))
 
 
-def _counts(row: DrugRow, dose: GivenDose) -> bool:
-    return dose.row_id == row.id if row.cumulative_over == "row" else dose.counter == row.counter
+def _counts(pack: Pack, row: DrugRow, dose: GivenDose) -> bool:
+    """Return whether a dose counts toward a row's total and times.
+
+    Another pack or version calls the row by another id: a dose of a row that this pack does not hold, or of no row,
+    is judged by its name.
+    """
+    if row.cumulative_over == "counter" or dose.counter != row.counter:
+        return dose.counter == row.counter
+    row_id = pack.row_id(dose.row_id)
+    if any(row_id == known.id for known in pack.drugs):
+        return row_id == row.id
+    return dose.drug == row.drug
 
 
-def times_problem(row: DrugRow, given: Iterable[GivenDose]) -> Problem | None:
+def times_problem(pack: Pack, row: DrugRow, given: Iterable[GivenDose]) -> Problem | None:
     """Return TOO_MANY_TIMES when the row's number of doses is used up (albuterol three times, a steroid once)."""
     if row.max_times is None or row.never_blocked:
         return None
-    times = sum(1 for dose in given if _counts(row, dose))
+    times = sum(1 for dose in given if _counts(pack, row, dose))
     if times < row.max_times:
         return None
     return Problem(
@@ -235,7 +250,7 @@ def order_problems(
     if row.never_blocked:
         return ()
     before = tuple(given)
-    found = [times_problem(row, before), repeat_too_soon(row, before, now)]
+    found = [times_problem(pack, row, before), repeat_too_soon(row, before, now)]
     if dose_mg is not None:
         found.insert(0, single_problem(row, dose_mg))
         found.insert(1, cumulative_problem(pack, row, dose_mg, before, age_years=age_years))

@@ -53,7 +53,8 @@ class Hospital:
 class SiteOverlay:
     """The plan of one site for one pack. `hash` covers everything but itself and is what a director signs.
 
-    `emergency_phone` is what the room dials for the emergency service, with the prefix of the house if it needs one.
+    `emergency_phone` is what the room dials for the emergency service, with the prefix of the house if it needs one;
+    `patient_phone` what a patient who went home calls with questions.
     """
 
     site_id: str
@@ -69,7 +70,14 @@ class SiteOverlay:
     hospital: Hospital
     roles: tuple[Role, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    patient_phone: str = ""
     hash: str = ""
+
+
+def plan_for(overlays: Mapping[str, SiteOverlay], site_id: str, pack_id: str) -> SiteOverlay | None:
+    """Return a site's plan when it was made for a pack; a plan beside another pack is nobody's word on this one."""
+    plan = overlays.get(site_id)
+    return plan if plan is not None and plan.pack_id == pack_id else None
 
 
 NESTED: Mapping[str, type] = {"roles": Role, "contacts": Contact, "hospital": Hospital}
@@ -91,7 +99,13 @@ def parse_overlay(file: str, text: str) -> SiteOverlay:
         raise Invalid(f"{file} {field}".strip(), why) from None
     for place, words in _texts(overlay):
         _check(f"{file} {place}", words, phone=place.endswith("phone"))
-    return replace(overlay, hash=canonical_hash(overlay))
+    return replace(overlay, hash=canonical_hash(_signed(overlay)))
+
+
+def _signed(overlay: SiteOverlay) -> Mapping[str, Any]:
+    """Return what a director signs; a later field that nobody wrote is left out, which unsigns no earlier plan."""
+    written = {field.name: getattr(overlay, field.name) for field in fields(overlay)}
+    return {name: value for name, value in written.items() if name != "patient_phone" or value}
 
 
 def _known(place: str, kind: type, written: Mapping[str, Any]) -> None:

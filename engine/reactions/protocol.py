@@ -258,7 +258,7 @@ def beyond(pack: Pack, given: Medication, state: ReactionState, *, ordered: int)
     row = _row(pack, given.row_id)
     if row is None:
         return ()
-    times = sum(1 for dose in state.given if dose.row_id == row.id)
+    times = sum(1 for dose in state.given if pack.row_id(dose.row_id) == row.id)
     found = (
         *order_problems(pack, row, given.dose_mg, state.doses, given.given_at, age_years=state.age_years),
         product_problem(

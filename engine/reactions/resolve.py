@@ -298,7 +298,7 @@ def _option(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> D
         dose=dose,
         instead_of=pack.row_id(choice.instead_of) if choice.instead_of else "",
         condition=choice.condition,
-        problem=problem or times_problem(row, situation.given),
+        problem=problem or times_problem(pack, row, situation.given),
     )
 
 

@@ -7,9 +7,11 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from engine.kernel.errors import Missing
 from engine.kernel.ids import Stream
+from engine.reactions.overlay import SiteOverlay, plan_for
 from engine.reactions.pack import Pack
 from engine.reactions.state import ReactionState
 from engine.records.completeness import missing
@@ -26,12 +28,19 @@ from engine.workflows.session.state import SessionState
 
 
 class RecordCopies:
-    """Gives copies of records. `packs` are the protocol packs at hand, by hash."""
+    """Gives copies of records. `packs` are the protocol packs at hand, by hash, `overlays` the sites' plans by site."""
 
-    def __init__(self, reader: RecordReader, executor: Executor, packs: Mapping[str, Pack]) -> None:
+    def __init__(
+        self,
+        reader: RecordReader,
+        executor: Executor,
+        packs: Mapping[str, Pack],
+        overlays: Mapping[str, SiteOverlay] = MappingProxyType({}),
+    ) -> None:
         self._reader = reader
         self._executor = executor
         self._packs = packs
+        self._overlays = overlays
 
     async def read(self, session_id: str, *, include_pdf: bool) -> RecordCopy:
         """Return a session's record as it is now."""
@@ -85,6 +94,7 @@ class RecordCopies:
             names={person.person_id: person.name for person in directory.people.values()},
             call_backs={person.person_id: person.phone for person in directory.people.values()},
             pack=self._packs.get(reaction.pack_hash),
+            plan=plan_for(self._overlays, reaction.site_id, reaction.pack_id),
         )
 
     async def sealed_pdf(self, session_id: str) -> tuple[bytes, dt.datetime]:

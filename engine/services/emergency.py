@@ -12,7 +12,7 @@ from engine.kernel.clock import Clock
 from engine.kernel.ids import Stream
 from engine.reactions.decide import Objectives
 from engine.reactions.emergency import Patient, Place, emergency_pack
-from engine.reactions.overlay import SiteOverlay
+from engine.reactions.overlay import SiteOverlay, plan_for
 from engine.reactions.pack import Pack
 from engine.reactions.protocol import MRI, ZONE_IV
 from engine.reactions.state import ReactionState
@@ -72,8 +72,7 @@ class EmergencyPacks:
         place: Place,
         now: dt.datetime,
     ) -> SealedPack:
-        overlay = self._overlays.get(session.site_id)
-        mine = overlay if overlay is not None and overlay.pack_id == pack.pack_id else None
+        mine = plan_for(self._overlays, session.site_id, pack.pack_id)
         content = {
             **emergency_pack(pack, _patient(session, reactions), place, mine),
             "session_id": session.session_id,

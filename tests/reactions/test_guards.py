@@ -1,6 +1,7 @@
 """Caps, totals and intervals, at the limit and one past it; arrest doses are never held up."""
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -20,7 +21,7 @@ from engine.reactions.guards import (
     times_problem,
     total_mg,
 )
-from engine.reactions.pack import DrugRow
+from engine.reactions.pack import DrugRow, Pack
 from engine.reactions.state import Medication
 from tests.reactions.packs import CONSENSUS, pack
 
@@ -72,7 +73,7 @@ def test_three_auto_injectors_and_no_fourth() -> None:
 
     assert cap_problem(pack(), AI, Decimal("0.3"), before[:2]) is None
     assert reason(cap_problem(pack(), AI, Decimal("0.3"), before)) == "CUMULATIVE_EXCEEDED"
-    assert reason(times_problem(AI, before)) == "TOO_MANY_TIMES"
+    assert reason(times_problem(pack(), AI, before)) == "TOO_MANY_TIMES"
 
 
 def test_every_epinephrine_counts_toward_the_milligram_also_where_the_row_has_a_total_of_its_own() -> None:
@@ -101,7 +102,7 @@ def test_only_devices_use_up_the_devices() -> None:
     """Three auto-injectors may follow, whatever came from a syringe or from where nobody knows."""
     before = [went_in("A-EPI-IM", "0.05")] * 3 + [went_in("", "0.05")] * 3
 
-    assert times_problem(AI, before) is None
+    assert times_problem(pack(), AI, before) is None
     assert cap_problem(pack(), AI, Decimal("0.3"), [*before, went_in("A-EPI-AI", "0.3")]) is None
 
 
@@ -249,9 +250,11 @@ def test_a_drug_is_counted_over_adult_and_child_rows_and_over_nothing_else() -> 
 
     for times in (3, 4):
         before = [went_in("C-ALB", "0.18", counter="albuterol")] * times
-        assert reason(times_problem(row, before)) == "TOO_MANY_TIMES"
-    assert times_problem(row, [went_in("A-ATR", "0.6", counter="atropine")] * 3) is None
-    assert times_problem(pack().drug("A-FEX"), [went_in("A-ALB", "0.18", counter="albuterol")]) is None
+        assert reason(times_problem(pack(), row, before)) == "TOO_MANY_TIMES"
+    assert times_problem(pack(), row, [went_in("A-ATR", "0.6", counter="atropine")] * 3) is None
+    assert (
+        times_problem(pack(), pack().drug("A-FEX"), [went_in("A-ALB", "0.18", counter="albuterol")]) is None
+    )
 
 
 def test_everything_that_stands_against_an_order_is_told_the_dose_first() -> None:
@@ -328,3 +331,48 @@ def test_no_sequence_of_accepted_orders_leaves_a_cap_or_an_interval(
         given.append(Given(row_id=row_id, counter=row.counter, dose_mg=Decimal(mg), given_at=now))
 
     assert total_mg(pack(), given) <= 1
+
+
+def named(row_id: str, drug: str, mg: str = "0.3") -> Given:
+    return Given(row_id=row_id, drug=drug, counter="epinephrine", dose_mg=Decimal(mg), given_at=NOON)
+
+
+DEVICE = "epinephrine auto-injector"
+
+
+def renamed(other: str = "A-EPI-AI-2") -> Pack:
+    """The consensus pack of a later edition, in which the device has a row of its own in the place of the old one."""
+    whole = pack(CONSENSUS)
+    drugs = tuple(replace(row, id=other) if row.id == AI.id else row for row in whole.drugs)
+    return replace(whole, drugs=drugs, replaced=(*whole.replaced, (AI.id, other)))
+
+
+@pytest.mark.parametrize("row_id", [AI.id, "A-EPI-AI-2", "A-EPI-AI-3", ""])
+def test_a_device_counts_toward_the_devices_by_whichever_pack_it_was_given(row_id: str) -> None:
+    """A session whose pack changed names the same row otherwise; a dose without a row is judged by its name."""
+    later = renamed()
+    row = later.drug("A-EPI-AI-2")
+    before = [named(row_id, DEVICE)] * 3
+
+    assert reason(times_problem(later, row, before)) == "TOO_MANY_TIMES"
+    problem = cumulative_problem(later, row, Decimal("0.05"), before)
+    assert problem is not None
+    assert (problem.reason, problem.row_id) == ("CUMULATIVE_EXCEEDED", row.id)
+    assert cumulative_problem(later, row, Decimal("0.05"), before[:2]) is None
+
+
+@pytest.mark.parametrize("row_id", ["A-EPI-IM", "A-EPI-IM-CONS", "A-EPI-IM-9", ""])
+def test_a_syringe_is_no_device_by_whichever_pack_it_was_given(row_id: str) -> None:
+    """Three IM doses use up no device; they count toward the one milligram all the same."""
+    for one in (pack(), pack(CONSENSUS), renamed()):
+        row = one.drug(AI.id)
+        before = [named(row_id, "epinephrine")] * 3
+
+        assert times_problem(one, row, before) is None
+        assert reason(cumulative_problem(one, row, Decimal("0.3"), before)) == "CUMULATIVE_EXCEEDED"
+
+
+def test_a_device_of_another_drug_is_not_this_one() -> None:
+    """What is summed apart is counted apart, whatever it is called."""
+    assert times_problem(pack(), AI, [replace(named("gone", DEVICE), counter="atropine")] * 3) is None
+    assert times_problem(pack(), AI, [named("gone", DEVICE)] * 2) is None

@@ -1,5 +1,6 @@
 """A site overlay adds phones and places and never a dose."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cli import cli
+from engine.kernel.canonical import canonical_hash
 from engine.kernel.errors import Invalid
-from engine.reactions.overlay import parse_overlay
+from engine.reactions.overlay import parse_overlay, plan_for
 
 PLAN = """
 site_id = "demo-office"
@@ -106,3 +108,25 @@ def test_no_text_carries_a_dose(amount: str, unit: str) -> None:
     """However it is written."""
     with pytest.raises(Invalid, match="no dose"):
         parse_overlay("site.toml", PLAN.replace("entrance B, ground", f"{amount}{unit} of it, ground"))
+
+
+def test_a_telephone_for_patients_is_signed_and_its_absence_unsigns_no_plan() -> None:
+    """The hash covers the number once it is written; a plan from before the field keeps the hash it was signed by."""
+    plain, asked = parse_overlay("s", PLAN), parse_overlay("s", f'patient_phone = "555-0188"\n{PLAN}')
+    before = {f.name: getattr(plain, f.name) for f in fields(plain) if f.name != "patient_phone"}
+
+    assert plain.hash == canonical_hash({**before, "hash": ""})
+    assert asked.patient_phone == "555-0188"
+    assert asked.hash != plain.hash
+    with pytest.raises(Invalid, match="patient_phone"):
+        parse_overlay("s", f'patient_phone = "ask the desk"\n{PLAN}')
+
+
+def test_a_plan_counts_only_beside_the_pack_it_was_made_for() -> None:
+    """Another site's plan, or one for another pack, is nobody's word here."""
+    plan = parse_overlay("s", PLAN)
+    plans = {plan.site_id: plan}
+
+    assert plan_for(plans, plan.site_id, plan.pack_id) is plan
+    assert plan_for(plans, "elsewhere", plan.pack_id) is None
+    assert plan_for(plans, plan.site_id, "another") is None

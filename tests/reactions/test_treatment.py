@@ -292,3 +292,52 @@ def test_a_reaction_keeps_the_version_it_started_with() -> None:
     play.do(order(play), PHYSICIAN)
     ordered = play.of(e.StepOrdered)[-1].order
     assert ordered is not None and ordered.dose_mg == Decimal("0.3")
+
+
+def watched(play: Play) -> set[str]:
+    return {step.step_id for step in play.state.watching}
+
+
+def test_the_first_epinephrine_brings_the_rows_on_watching_after_it() -> None:
+    """Moderate bronchospasm: O-6 and the warning that it may come back stand from the dose on, and are added once."""
+    play = graded(Severity.MODERATE, "bronchospasm")
+    before = watched(play)
+    first = names(give(play))  # type: ignore[arg-type]  # events
+    play.wait(600)
+    second = names(give(play))  # type: ignore[arg-type]  # events
+
+    assert not {"O-6", "O-8"} & before
+    assert watched(play) == before | {"O-6", "O-8"}
+    assert (first.count("ProtocolResolved"), second.count("ProtocolResolved")) == (1, 0)
+    assert play.of(e.StepDone) and "done" in play.state.steps[offer(play, "epinephrine", "IM")[0]].phases
+
+
+def test_epinephrine_in_another_reaction_of_the_session_brings_them_too() -> None:
+    """It is one patient."""
+    elsewhere = graded(Severity.MODERATE, "bronchospasm")
+    give(elsewhere)
+    play = graded(Severity.MODERATE, "bronchospasm")
+    play.do(c.ReportDosesElsewhere(given_elsewhere=elsewhere.state.given))
+
+    assert {"O-6", "O-8"} <= watched(play)
+
+
+def test_another_drug_brings_no_rows_of_epinephrine() -> None:
+    """Albuterol alone leaves the steps as they are."""
+    play = graded(Severity.MODERATE, "bronchospasm")
+    happened = names(give(play, "albuterol", "inhaled", "0.18"))  # type: ignore[arg-type]  # events
+
+    assert "ProtocolResolved" not in happened
+    assert not {"O-6", "O-8"} & watched(play)
+
+
+def test_a_later_dose_leaves_the_observation_counted_from_the_end_of_the_signs() -> None:
+    """The reference counts from full resolution and restarts nothing at a dose."""
+    play = graded(Severity.MODERATE, "bronchospasm")
+    give(play)
+    play.do(c.ReportResolved(), TECHNOLOGIST)
+    until = play.timers["observation"]
+    play.wait(600)
+    give(play)
+
+    assert play.timers["observation"] == until

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from engine.records.papers import advice
 from engine.records.papers.agent import exact
 from engine.records.papers.facts import Facts
-from engine.records.papers.parts import UNKNOWN, Advice, Contrast, Course, Dose, Head, Patient, People
+from engine.records.papers.parts import (
+    NOT_IN_PLAN,
+    UNKNOWN,
+    Advice,
+    Contrast,
+    Course,
+    Dose,
+    Head,
+    Patient,
+    People,
+)
 
 KIND, TITLE = "discharge_summary", "After your contrast reaction"
 _DROWSY = ("diphenhydramine",)
@@ -16,7 +26,10 @@ _DROWSY = ("diphenhydramine",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DischargeSummary:
-    """What a patient takes home. `return_signs` are what to call 911 or come back for; `advice` everything else."""
+    """What a patient takes home. `return_signs` are what to call 911 or come back for; `advice` everything else.
+
+    `contact_number` and `hospital` are the site's signed plan's, or say that it gives none.
+    """
 
     head: Head
     draft: bool
@@ -33,6 +46,7 @@ class DischargeSummary:
     advice: tuple[Advice, ...]
     people: People
     contact_number: str
+    hospital: str
 
 
 def discharge_summary(facts: Facts) -> DischargeSummary:
@@ -60,7 +74,8 @@ def discharge_summary(facts: Facts) -> DischargeSummary:
         ),
         advice=_advice(facts, course),
         people=facts.people(),
-        contact_number=UNKNOWN,
+        contact_number=(facts.case.plan.patient_phone if facts.case.plan else "") or NOT_IN_PLAN,
+        hospital=facts.case.hospital,
     )
 
 

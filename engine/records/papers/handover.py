@@ -9,6 +9,7 @@ from typing import TypeVar
 from engine.records.papers import advice
 from engine.records.papers.facts import Facts
 from engine.records.papers.parts import (
+    NOT_IN_PLAN,
     UNKNOWN,
     Advice,
     Contrast,
@@ -51,6 +52,8 @@ class EmsHandover:
     site: str
     site_address: str
     ems_entrance: str
+    hospital: str
+    site_phones: str
     people: People
     outcome: Outcome
     biphasic: Advice | None
@@ -76,7 +79,9 @@ def ems_handover(facts: Facts) -> EmsHandover:
         iv_access=_access(facts),
         site=place.name or facts.text("site.site_id"),
         site_address=place.address or UNKNOWN,
-        ems_entrance=place.ems_address or UNKNOWN,
+        ems_entrance=_entrance(facts),
+        hospital=facts.case.hospital,
+        site_phones=_phones(facts),
         people=facts.people(),
         outcome=facts.outcome(),
         biphasic=None
@@ -84,6 +89,20 @@ def ems_handover(facts: Facts) -> EmsHandover:
         else advice.comes_back(facts.case.pack),
         beta_blocker=facts.screened("beta_blocker"),
     )
+
+
+def _entrance(facts: Facts) -> str:
+    """Return where the crew comes in: by the site's plan, else as the directory has it."""
+    plan = facts.case.plan
+    if plan is None:
+        return facts.case.place.ems_address or UNKNOWN
+    return ", ".join(part for part in (plan.ems_address, plan.ems_meeting_point) if part)
+
+
+def _phones(facts: Facts) -> str:
+    """Return whom the crew can call at the site."""
+    contacts = facts.case.plan.contacts if facts.case.plan else ()
+    return ", ".join(f"{one.name} {one.phone}" for one in contacts) or NOT_IN_PLAN
 
 
 def _ends(rows: tuple[_Row, ...]) -> tuple[_Row, ...]:

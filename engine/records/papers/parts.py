@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.reactions.overlay import SiteOverlay
 from engine.reactions.pack import Pack
 
 UNKNOWN = "unknown"
 NOT_RECORDED = "not recorded"
 NOT_MEASURED = "not measured"
 ERASED = "erased"
+NOT_IN_PLAN = "not given by the site's plan"
 FORMAT = "attend-reaction-document/1"
 
 
@@ -33,7 +35,7 @@ class Case:
 
     `document` is the record's file as parsed JSON (record, events, disclosed), `position` the log position it goes up
     to. `names` and `call_backs` are people's names and telephone numbers by id, `pack` the reaction's pack, None when
-    it is not loaded here.
+    it is not loaded here. `plan` is the site's overlay for that pack, None when the site has none.
     """
 
     document: Mapping[str, Any]
@@ -43,6 +45,15 @@ class Case:
     names: Mapping[str, str]
     call_backs: Mapping[str, str]
     pack: Pack | None
+    plan: SiteOverlay | None = None
+
+    @property
+    def hospital(self) -> str:
+        """The hospital of the site's plan in one line."""
+        if self.plan is None:
+            return NOT_IN_PLAN
+        one = self.plan.hospital
+        return ", ".join(part for part in (one.name, one.address, one.phone) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

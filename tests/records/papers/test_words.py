@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.reactions.commands import RecordVitals
+from engine.reactions.overlay import Contact, Hospital, SiteOverlay
 from engine.records.papers.agent import exact
 from engine.records.papers.allergy import allergy_update
 from engine.records.papers.discharge import discharge_summary
@@ -17,7 +18,7 @@ from engine.records.papers.facts import Facts
 from engine.records.papers.handover import ROWS, ems_handover
 from engine.records.papers.incident import incident_report
 from engine.records.papers.nature import nature_of
-from engine.records.papers.parts import ERASED, UNKNOWN, Place
+from engine.records.papers.parts import ERASED, NOT_IN_PLAN, UNKNOWN, Place
 from engine.records.papers.render import MAKERS
 from tests.reactions.packs import pack
 from tests.records import stories
@@ -320,3 +321,43 @@ def test_documents_are_values() -> None:
         assert document == make(facts("severe"))
         with pytest.raises(AttributeError):
             document.head = replace(document.head, title="")
+
+
+def plan(**change: Any) -> SiteOverlay:
+    """Return a site's plan with every telephone number it can hold."""
+    one = SiteOverlay(
+        site_id="site-columbus",
+        pack_id="acr-2026",
+        version="1",
+        emergency_phone="9-911",
+        ems_address="12 Example Road",
+        ems_meeting_point="door D",
+        kit_place="wall",
+        hospital=Hospital(name="Demo Hospital", address="2 Demo Street", phone="555-0107"),
+        contacts=(Contact(name="site lead", phone="555-0101"),),
+        patient_phone="555-0188",
+    )
+    return replace(one, **change)
+
+
+def test_telephone_and_hospital_are_the_plans() -> None:
+    """Patients get the number made for them and never one of the staff's; the crew gets the staff's."""
+    page, crew = discharge_summary(facts("severe", plan=plan())), ems_handover(facts("severe", plan=plan()))
+
+    assert page.contact_number == "555-0188"
+    assert page.hospital == crew.hospital == "Demo Hospital, 2 Demo Street, 555-0107"
+    assert crew.ems_entrance == "12 Example Road, door D"
+    assert crew.site_phones == "site lead 555-0101"
+    assert "555-0101" not in repr(page)
+
+
+def test_what_the_plan_does_not_give_is_not_made_up() -> None:
+    """No plan, or none with a number: the page says so; the directory's number of a physician is not taken instead."""
+    silent = plan(patient_phone="", contacts=(), hospital=Hospital(name="Demo", address="2 Demo Street"))
+    page, crew = discharge_summary(facts("severe", plan=silent)), ems_handover(facts("severe", plan=silent))
+    without = discharge_summary(facts("severe"))
+
+    assert (page.contact_number, crew.site_phones) == (NOT_IN_PLAN, NOT_IN_PLAN)
+    assert page.hospital == "Demo, 2 Demo Street"
+    assert (without.contact_number, without.hospital) == (NOT_IN_PLAN, NOT_IN_PLAN)
+    assert ems_handover(facts("severe")).ems_entrance == "12 Example Road, door C, ground floor"
