@@ -179,19 +179,19 @@ class Executor:
                     stream=request.stream, version=version, events=(), state=known.state, repeated=True
                 )
             request = _correlated(request, known.state)
+            outcomes: list[Outcome] = []
             try:
                 draft = await self._decide(request, principal, known, fingerprint)
+                result = await self._pump.commit(
+                    draft.commit,
+                    lambda done: outcomes.append(self._told(request, draft, done)),  # noqa: B023
+                    urgent=request.command.emergency,
+                )
             except AttendError:
                 again = await self._again(request, principal, fingerprint)
                 if again is not None:
                     return again
                 raise
-            outcomes: list[Outcome] = []
-            result = await self._pump.commit(
-                draft.commit,
-                lambda done: outcomes.append(self._told(request, draft, done)),  # noqa: B023
-                urgent=request.command.emergency,
-            )
             if isinstance(result, Committed):
                 return outcomes[0]
             again = await self._again(request, principal, fingerprint)

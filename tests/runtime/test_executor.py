@@ -243,6 +243,19 @@ async def test_an_unavailable_store_changes_nothing_and_a_retry_works() -> None:
     assert (outcome.repeated, outcome.state.phases) == (False, ("heating",))
 
 
+async def test_what_is_done_is_told_again_while_nothing_can_be_stored() -> None:
+    """A full disk refuses what is new; a repeat of what is durable hears of it all the same."""
+    store = FaultyStore()
+    executor = await filled(store)
+    first = await executor.execute(ask("spill", ReportSpill()))
+    store.away = {"commit"}
+    with pytest.raises(Unavailable):
+        await executor.execute(ask("more", ReportSpill()))
+    again = await executor.execute(ask("spill", ReportSpill()))
+
+    assert (again.version, again.repeated) == (first.version, True)
+
+
 async def test_a_crash_after_the_commit_repeats_as_the_first_outcome() -> None:
     """The answer was lost with the process; the next process knows the request."""
     store = MemoryStore()
