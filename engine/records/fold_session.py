@@ -6,7 +6,7 @@ from typing import Any
 from engine.kernel.events import Event, Recorded
 from engine.records.book import Book, plain
 from engine.workflows.session import events as e
-from engine.workflows.session.state import CredentialEvidence, Order, ScreeningEvidence
+from engine.workflows.session.state import CredentialEvidence, Order, PremedicationChoice, ScreeningEvidence
 
 Change = Callable[[Book, Recorded, Any], None]
 
@@ -124,6 +124,7 @@ def _kit(b: Book, r: Recorded, v: e.KitChecked) -> None:
 
 def _screened(b: Book, r: Recorded, v: e.ScreeningRecorded) -> None:
     b.put("screening.answers", v.screening, r.id)
+    _planned(b, r, v.screening.agent)
     _found(b, r, v.evidence)
 
 
@@ -147,9 +148,24 @@ def _reviewed(b: Book, r: Recorded, v: e.ScreeningReviewed) -> None:
         _found(b, r, v.evidence)
     seen = {"unknown": list(v.unknown), "findings": list(v.findings)}
     b.put("screening.reviewed", {"at": r.at, "by": r.actor.person_id, **seen}, r.id)
+    if v.premedication is not None:
+        b.memory["premedication"] = v.premedication
+        b.put("screening.premedication_choice", v.premedication, r.id)
+
+
+def _planned(b: Book, r: Recorded, agent: str) -> None:
+    """Premedication chosen for another agent or class stays as chosen, and is named outdated from here on."""
+    chosen: PremedicationChoice | None = b.memory.get("premedication")
+    if chosen is None:
+        return
+    now = chosen.at(agent, b.values.get("order.contrast_class", ""))
+    if now != chosen:
+        b.memory["premedication"] = now
+        b.put("screening.premedication_choice", now, *b.sources["screening.premedication_choice"], r.id)
 
 
 def _cleared(b: Book, r: Recorded, v: e.ContrastCleared) -> None:
+    _planned(b, r, v.agent)
     answered = {"reason": v.reason, "against": list(v.against)}
     b.put("contrast.cleared", {"agent": v.agent, "at": r.at, "by": r.actor.person_id, **answered}, r.id)
 

@@ -199,8 +199,20 @@ def _found(s: _Sheet) -> dict[str, Any]:
             + f" · {one['citation']} [{one['evidence']}]"
             for one in s.of("screening.premedication") or []
         ],
+        "choice": _premedication(s.of("screening.premedication_choice")),
         "pack": f"Pack {pack['pack_id']}, hash {pack['pack_hash']}" if pack else "",
     }
+
+
+def _premedication(choice: Mapping[str, Any] | None) -> str:
+    """Say what the physician decided about the premedication offered; "" when nothing was offered or decided."""
+    if choice is None:
+        return ""
+    said = f"{choice['row_id']} ordered" if choice["row_id"] else "declined"
+    planned = ", ".join(filter(None, (choice["agent"], choice["contrast_class"])))
+    because = f", because: {choice['reason']}" if choice["reason"] else ""
+    late = "; OUTDATED: another agent or class is planned since" if choice["outdated"] else ""
+    return f"Premedication {said} for {planned}{because}{late}."
 
 
 def _allergies(s: _Sheet) -> str:

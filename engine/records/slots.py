@@ -133,6 +133,7 @@ _TABLE: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
             ("allergies_source", _SESSION),
             ("findings", _SESSION),
             ("premedication", _SESSION),
+            ("premedication_choice", _SESSION),
             ("pack", _SESSION),
             ("reviewed", _SESSION, "injection", "physician", "the physician has not reviewed the screening"),
         ),

@@ -106,6 +106,13 @@ def _cleared(p: Payload) -> str:
     return f"Contrast cleared: {p['agent']}" + (f"; AGAINST {rows}, because: {p['reason']}" if rows else "")
 
 
+def _premedication(choice: Payload | None) -> str:
+    if not choice:
+        return ""
+    said = f"{choice['row_id']} ordered" if choice["row_id"] else "declined"
+    return f"; premedication {said}" + (f", because: {choice['reason']}" if choice["reason"] else "")
+
+
 _AUTHORITY = {"none": " without an order", "standing_order": " by standing order"}
 
 
@@ -159,6 +166,7 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
         lambda p: (
             "History and screening reviewed by the physician"
             + (f"; rows seen: {', '.join(filter(None, p['findings']))}" if p.get("findings") else "")
+            + _premedication(p.get("premedication"))
         ),
     ),
     "ViewConfirmed": ("plain", "View of patient and injection site confirmed"),

@@ -20,18 +20,20 @@ SEVERE = PriorReaction(
 WHY = "no other study answers this"
 
 
-def held() -> Driver:
-    """A severe earlier reaction at a free-standing site; the physician clears against the hold."""
+def held(review: c.ReviewScreening | None = None, agent: str = "iohexol") -> Driver:
+    """A severe earlier reaction at a free-standing site, iohexol planned; the physician clears against the hold."""
     driver = Driver()
     stories.scheduled(driver)
-    stories.prepared(driver, Screening(prior_reaction="yes", prior_reactions=(SEVERE,), asthma="no"))
+    stories.prepared(
+        driver, Screening(prior_reaction="yes", prior_reactions=(SEVERE,), asthma="no", agent="iohexol")
+    )
     stories.answered(driver)
     driver.do(stories.TECHNOLOGIST, c.ConfirmIdentity(mrn="MRN-4471", family="Müller", given="Žofia"))
     driver.do(
         stories.PHYSICIAN,
-        c.ReviewScreening(),
+        review or c.ReviewScreening(),
         c.ConfirmView(patient_visible=True, injection_site_visible=True),
-        c.ClearForContrast(agent="iohexol", reason=WHY),
+        c.ClearForContrast(agent=agent, reason=WHY),
     )
     return driver
 
@@ -103,3 +105,31 @@ def test_new_answers_without_findings_leave_none_behind() -> None:
 
     for name in ("findings", "premedication", "pack"):
         assert driver.record.value(f"screening.{name}") is None
+
+
+def test_the_record_holds_what_was_decided_about_premedication() -> None:
+    """Nothing decided, ordered, and outdated by the agent that was cleared: field, page and timeline."""
+    driver = held()
+    assert (driver.record.value("screening.premedication_choice"), chosen(driver)) == (None, "")
+
+    driver = held(c.ReviewScreening(premedication_row_id="PM-1", premedication_reason="elective"))
+    field = driver.record.value("screening.premedication_choice")
+    assert (field["row_id"], field["agent"], field["outdated"]) == ("PM-1", "iohexol", False)
+    assert chosen(driver) == "Premedication PM-1 ordered for iohexol, iodinated, because: elective."
+    texts = [moment.text for moment in timeline(document(driver)["events"])]
+    assert any(text.endswith("; premedication PM-1 ordered, because: elective") for text in texts)
+    assert render_pdf(render(driver.history, driver.record)).startswith(b"%PDF")
+
+    driver = held(c.ReviewScreening(premedication_reason="cannot wait"), agent="iodixanol")
+    assert driver.record.value("screening.premedication_choice")["outdated"]
+    assert chosen(driver).startswith(
+        "Premedication declined for iohexol, iodinated, because: cannot wait; OUTDATED"
+    )
+    texts = [moment.text for moment in timeline(document(driver)["events"])]
+    assert any("Contrast cleared: iodixanol" in text and "premedication outdated" in text for text in texts)
+
+
+def chosen(driver: Driver) -> str:
+    """Return the page's line on the decision."""
+    line: str = sheet(document(driver))["screening"]["choice"]
+    return line

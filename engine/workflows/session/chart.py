@@ -89,7 +89,13 @@ class SessionChart(StateChart[None]):
                 unless=["line_unverified", "identifiers_insufficient", "identity_mismatch"],
             )
             review_screening = reviewing.to(
-                None, unless=["not_the_physician", "screening_missing", "findings_unseen"]
+                None,
+                unless=[
+                    "not_the_physician",
+                    "screening_missing",
+                    "findings_unseen",
+                    "premedication_not_offered",
+                ],
             )
             confirm_view = (
                 identifying.to(None, unless=["not_the_physician", "line_unverified"])
@@ -392,6 +398,16 @@ def findings_unseen(f: Facts) -> bool:
     return bool(seen and evidence and {finding.row_id for finding in evidence.findings} - seen)
 
 
+def premedication_not_offered(f: Facts) -> bool:
+    """The protocols offer no such premedication for this patient; read the screening again."""
+    chosen = f.command
+    evidence = chosen.evidence or f.state.screened
+    offered = {one.row_id for one in evidence.premedication} if evidence else set()
+    if chosen.premedication_row_id:
+        return chosen.premedication_row_id not in offered
+    return bool(chosen.premedication_reason.strip()) and not offered
+
+
 def hold_unexplained(f: Facts) -> bool:
     """The screening says hold or another study; give the reason for going on, or defer."""
     return bool(against(f.state, f.command)) and not f.command.reason.strip()
@@ -557,6 +573,7 @@ GUARDS = {
         line_unverified,
         screening_unreviewed,
         findings_unseen,
+        premedication_not_offered,
         hold_unexplained,
         view_unconfirmed,
         reaction_open,

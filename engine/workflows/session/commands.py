@@ -195,10 +195,13 @@ class ReviewScreening(Command):
     """The physician has reviewed history, allergies and screening answers, unknowns included.
 
     `seen` are the rows whose findings were on the physician's screen, () when the client does not say. `evidence` is
-    filled by the engine.
+    filled by the engine. `premedication_row_id` is the regimen offered that the physician orders; with a reason alone
+    what is offered is declined. Both empty say nothing about it.
     """
 
     seen: tuple[str, ...] = ()
+    premedication_row_id: str = ""
+    premedication_reason: str = ""
     evidence: ScreeningEvidence | None = None
 
 

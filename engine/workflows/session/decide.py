@@ -22,6 +22,7 @@ from engine.workflows.session.state import (
     Objectives,
     OfflineEntry,
     OfflineKind,
+    PremedicationChoice,
     Ready,
     SessionState,
     Signature,
@@ -109,6 +110,20 @@ def _review(s: SessionState, m: c.ReviewScreening, x: Context) -> Iterator[Event
         unknown=tuple(dict.fromkeys(unknown)),
         findings=tuple(dict.fromkeys(finding.row_id for finding in findings)),
         evidence=m.evidence if m.evidence != s.screened else None,
+        premedication=_premedication(s, m, x),
+    )
+
+
+def _premedication(s: SessionState, m: c.ReviewScreening, x: Context) -> PremedicationChoice | None:
+    if not m.premedication_row_id and not m.premedication_reason.strip():
+        return None
+    return PremedicationChoice(
+        row_id=m.premedication_row_id,
+        reason=m.premedication_reason,
+        agent=s.screening.agent if s.screening else "",
+        contrast_class=s.order.contrast_class if s.order else "",
+        physician_id=x.actor.person_id,
+        chosen_at=x.now,
     )
 
 
@@ -436,7 +451,14 @@ def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
             flags.append("device_clock_ahead")
     if isinstance(m, c.RecordContrastGiven):
         flags.extend(_odd_contrast(s, m, x.now))
+    if isinstance(m, c.ClearForContrast) and _outdated(s, m.agent):
+        flags.append("premedication_outdated")
     return tuple(flags)
+
+
+def _outdated(s: SessionState, agent: str) -> bool:
+    planned = s.order.contrast_class if s.order else ""
+    return s.premedication is not None and s.premedication.at(agent, planned).outdated
 
 
 def _odd_contrast(s: SessionState, m: c.RecordContrastGiven, now: dt.datetime) -> Iterator[str]:

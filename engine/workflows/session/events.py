@@ -15,6 +15,7 @@ from engine.workflows.session.state import (
     OfflineEntry,
     Order,
     PatientIdentity,
+    PremedicationChoice,
     Ready,
     Screening,
     ScreeningEvidence,
@@ -188,12 +189,13 @@ class ScreeningReviewed(Event):
     """The physician reviewed history and screening; `unknown` names what was unknown then.
 
     `findings` are the rows under review, strictest first; `evidence` is what they said when it had changed since it
-    was recorded, else None.
+    was recorded, else None. `premedication` is what was decided about the regimens offered, None when nothing was.
     """
 
     unknown: tuple[str, ...]
     findings: tuple[str, ...] = ()
     evidence: ScreeningEvidence | None = None
+    premedication: PremedicationChoice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

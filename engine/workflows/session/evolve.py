@@ -74,6 +74,13 @@ def _unreviewed(s: SessionState) -> SessionState:
     return replace(s, screening_reviewed=False, cleared=s.cleared and not s.in_phase("cleared"))
 
 
+def _planned(s: SessionState, agent: str) -> SessionState:
+    """Another agent or class than the premedication was chosen for leaves the choice standing, and in doubt."""
+    if s.premedication is None:
+        return s
+    return replace(s, premedication=s.premedication.at(agent, s.order.contrast_class if s.order else ""))
+
+
 def _taken_over(s: SessionState, v: e.HandOffAccepted, at: dt.datetime, by: Actor) -> SessionState:
     """The new physician has seen, reviewed and cleared nothing."""
     return replace(
@@ -149,13 +156,13 @@ def _offline_log(s: SessionState, v: e.OfflineLogReported, at: dt.datetime, by: 
 
 _CHANGES: dict[type[Event], Change] = {
     e.SessionScheduled: _scheduled,
-    e.OrderAmended: lambda s, v, at, by: replace(
-        s, order=v.order, planned_at=v.planned_at, room_id=v.room_id
+    e.OrderAmended: lambda s, v, at, by: _planned(
+        replace(s, order=v.order, planned_at=v.planned_at, room_id=v.room_id), ""
     ),
     e.PatientAmended: lambda s, v, at, by: replace(s, identity=v.identity, age_years=v.age_years),
     e.PreparationStarted: lambda s, v, at, by: replace(s, technologist_id=v.technologist_id),
-    e.ScreeningRecorded: lambda s, v, at, by: replace(
-        _unreviewed(s), screening=v.screening, screened=v.evidence
+    e.ScreeningRecorded: lambda s, v, at, by: _planned(
+        replace(_unreviewed(s), screening=v.screening, screened=v.evidence), v.screening.agent
     ),
     e.AllergiesRecorded: lambda s, v, at, by: replace(
         _unreviewed(s), allergies=v.allergies, allergies_source=v.source
@@ -172,12 +179,17 @@ _CHANGES: dict[type[Event], Change] = {
     e.HandOffAccepted: _taken_over,
     e.IdentityConfirmed: lambda s, v, at, by: replace(s, identity_confirmed=True),
     e.ScreeningReviewed: lambda s, v, at, by: replace(
-        s, screened=v.evidence or s.screened, screening_reviewed=True
+        s,
+        screened=v.evidence or s.screened,
+        screening_reviewed=True,
+        premedication=v.premedication or s.premedication,
     ),
     e.ViewConfirmed: lambda s, v, at, by: replace(
         s, view_confirmed=v.patient_visible and v.injection_site_visible
     ),
-    e.ContrastCleared: lambda s, v, at, by: replace(s, cleared=True, cleared_agent=v.agent),
+    e.ContrastCleared: lambda s, v, at, by: _planned(
+        replace(s, cleared=True, cleared_agent=v.agent), v.agent
+    ),
     e.ContrastDeferred: _deferred,
     e.ContrastDeclined: lambda s, v, at, by: replace(s, cleared=False, ready=None),
     e.SessionCancelled: lambda s, v, at, by: replace(s, cleared=False, ready=None),

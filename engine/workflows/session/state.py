@@ -1,7 +1,7 @@
 """What the engine believes of one supervised exam; every field is folded from events."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
@@ -171,6 +171,28 @@ class ScreeningEvidence:
     premedication: tuple[Premedication, ...]
     pack_id: str
     pack_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PremedicationChoice:
+    """What the physician decided about the premedication offered: `row_id` is ordered, "" means declined for `reason`.
+
+    It holds for the agent ("" while none was named) and class that were planned then; `outdated` once they change.
+    """
+
+    row_id: str
+    reason: str
+    agent: str
+    contrast_class: str
+    physician_id: str
+    chosen_at: dt.datetime
+    outdated: bool = False
+
+    def at(self, agent: str, contrast_class: str) -> "PremedicationChoice":
+        """Return the choice as it stands now that this agent and class are planned; "" is none in particular."""
+        before, now = (" ".join(name.split()).casefold() for name in (self.agent, agent))
+        other = bool(before and now and before != now) or self.contrast_class != contrast_class
+        return replace(self, outdated=self.outdated or other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,6 +436,7 @@ class SessionState:
     weight_method: str = ""
     screening: Screening | None = None
     screened: ScreeningEvidence | None = None
+    premedication: PremedicationChoice | None = None
     allergies: tuple[Allergy, ...] = ()
     allergies_source: str = ""
     responder: CredentialEvidence | None = None

@@ -287,7 +287,7 @@ def test_every_reason_is_reached_by_some_test() -> None:
     routing = {"LAST_OPEN_REACTION", "OPENS_REACTION", "ANOTHER_PHYSICIAN"}
     unreachable = {"CONTRAST_WAS_GIVEN"}  # a second lock: contrast moves the phase to injecting by itself
 
-    screened = {"FINDINGS_UNSEEN", "HOLD_UNEXPLAINED"}  # test_screening.py
+    screened = {"FINDINGS_UNSEEN", "HOLD_UNEXPLAINED", "PREMEDICATION_NOT_OFFERED"}  # test_screening.py
 
     reached = {reason for reason, *_ in REFUSALS} | screened | elsewhere | told | routing | unreachable
     assert reached == {name.upper() for name in GUARDS}

@@ -7,7 +7,13 @@ import pytest
 
 from engine.workflows.session import commands as c
 from engine.workflows.session import events as e
-from engine.workflows.session.state import Screening, ScreeningEvidence, ScreeningFinding, answer
+from engine.workflows.session.state import (
+    Premedication,
+    Screening,
+    ScreeningEvidence,
+    ScreeningFinding,
+    answer,
+)
 from tests.workflows.play import Play
 from tests.workflows.session import stories as s
 
@@ -140,3 +146,94 @@ def test_new_answers_replace_what_was_said_of_the_old() -> None:
 
     assert (play.state.screened, play.state.screening_reviewed) == (None, False)
     assert play.refused(c.ClearForContrast(agent="iohexol"), s.DOC) == "SCREENING_UNREVIEWED"
+
+
+PREDNISONE = Premedication(
+    row_id="PM-1",
+    because="6D-3",
+    premedicate="physician_decides",
+    situation="elective",
+    text="By mouth over half a day.",
+    doses=(),
+    citation="ACR Manual 2026",
+    evidence="D2",
+)
+
+
+def offered(agent: str = "iohexol") -> Play:
+    """A patient for whom the protocols leave premedication to the physician."""
+    play = s.at("reviewing")
+    evidence = replace(said(REVIEW), premedication=(PREDNISONE,))
+    play.do(c.RecordScreening(screening=Screening(agent=agent), evidence=evidence), s.TECH)
+    play.do(s.SEE, s.DOC)
+    return play
+
+
+def test_the_physician_orders_premedication_or_declines_it() -> None:
+    """A row that is offered, or a reason against it; a review that says nothing leaves what was decided."""
+    play = offered()
+    play.do(c.ReviewScreening(), s.DOC)
+    assert play.state.premedication is None
+    play.do(c.ReviewScreening(premedication_row_id="PM-1"), s.DOC)
+    first = play.state.premedication
+    play.do(c.ReviewScreening(), s.DOC)
+    kept = play.state.premedication
+    play.do(c.ReviewScreening(premedication_reason="cannot wait"), s.DOC)
+    last = play.state.premedication
+
+    assert (first.row_id, first.agent, first.contrast_class) == ("PM-1", "iohexol", "iodinated")
+    assert (first.physician_id, first.chosen_at, first.outdated) == (s.DOC.person_id, play.now, False)
+    assert kept == first
+    assert (last.row_id, last.reason) == ("", "cannot wait")
+    assert [one.premedication for one in play.of(e.ScreeningReviewed)] == [None, first, None, last]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        c.ReviewScreening(premedication_row_id="PM-9"),
+        c.ReviewScreening(premedication_row_id="PM-1", evidence=said(REVIEW)),
+        c.ReviewScreening(premedication_reason="not wanted", evidence=said(REVIEW)),
+    ],
+)
+def test_only_what_is_offered_now_is_ordered_or_declined(command: c.ReviewScreening) -> None:
+    """Another row, or one that no longer stands after what the protocols say now."""
+    assert offered().refused(command, s.DOC) == "PREMEDICATION_NOT_OFFERED"
+    assert offered().refused(c.ReviewScreening(premedication_row_id="PM-1"), s.TECH) == "NOT_THE_PHYSICIAN"
+
+
+@pytest.mark.parametrize(
+    ("planned", "cleared", "outdated"),
+    [("iohexol", "Iohexol ", False), ("iohexol", "iodixanol", True), ("", "iodixanol", False)],
+)
+def test_another_agent_leaves_the_choice_in_doubt(planned: str, cleared: str, outdated: bool) -> None:
+    """It stays as chosen and says so, on the clearance itself too; a new decision settles it."""
+    play = offered(planned)
+    play.do(c.ReviewScreening(premedication_row_id="PM-1"), s.DOC)
+    play.do(c.ClearForContrast(agent=cleared), s.DOC)
+
+    assert play.state.premedication.row_id == "PM-1"
+    assert play.state.premedication.outdated is outdated
+    assert ("premedication_outdated" in play.log[-1].flags) is outdated
+
+
+def test_new_answers_with_another_agent_leave_the_choice_in_doubt() -> None:
+    """Also before anybody clears; the way back to the first agent does not take the doubt away, a new word does."""
+    play = offered()
+    play.do(c.ReviewScreening(premedication_row_id="PM-1"), s.DOC)
+    evidence = replace(said(REVIEW), premedication=(PREDNISONE,))
+    for agent in ("iodixanol", "iohexol"):
+        play.do(c.RecordScreening(screening=Screening(agent=agent), evidence=evidence), s.TECH)
+        assert play.state.premedication.outdated
+    play.do(c.ReviewScreening(premedication_row_id="PM-1"), s.DOC)
+    assert not play.state.premedication.outdated
+
+
+def test_another_class_is_another_question() -> None:
+    """Whatever the agent is called."""
+    play = offered()
+    play.do(c.ReviewScreening(premedication_reason="not needed"), s.DOC)
+    choice = play.state.premedication
+
+    assert choice.at("", "gadolinium").outdated and choice.at("iohexol", "").outdated
+    assert not choice.at("", "iodinated").outdated
