@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from engine.records.timeline import after, words
+from engine.records.timeline import after, vitals_line, words
 
 Said = Callable[[Mapping[str, Any]], str]
 
@@ -106,6 +106,8 @@ STORY: dict[str, tuple[str, Said]] = {
     "InterlockBypassed": ("bold red", lambda e: "contrast without READY: recorded as a bypassed interlock"),
     "ReactionReported": ("bold red", lambda e: "REACTION"),
     "ReactionAlarmRepeated": ("bold red", lambda e: "REACTION again, in the one that is open"),
+    "SignsRecorded": ("bold", lambda e: f"seen: {'; '.join(e['texts'])}"),
+    "VitalsRecorded": ("white", lambda e: vitals_line(e).lower()[:1] + vitals_line(e)[1:]),
     "SeveritySuggested": ("yellow", _suggested),
     "ReactionGraded": (
         "bold red",
@@ -114,6 +116,7 @@ STORY: dict[str, tuple[str, Said]] = {
     "ProtocolResolved": ("white", _steps),
     "StepOrdered": ("bold yellow", lambda e: f"order: {_dose(e['order'])}{_override(e)}"),
     "StepReadBack": ("yellow", lambda e: "read back, and it matches"),
+    "StepDone": ("green", lambda e: f"done: {e['text']}"),
     "MedicationGiven": ("bold green", lambda e: _given(e["medication"])),
     "RepeatDue": ("yellow", lambda e: "the repeat interval is over: another dose may be ordered"),
     "EmergencyCalled": (
@@ -135,6 +138,9 @@ STORY: dict[str, tuple[str, Said]] = {
 }
 
 
+#: What the engine says by itself after somebody's act.
+ANSWERS = frozenset({"SeveritySuggested", "ProtocolResolved", "VerdictRecorded", "ReadyGranted"})
+
 #: What may come again with nothing new in it.
 REPEATED = frozenset({"SeveritySuggested", "ProtocolResolved", "VerdictRecorded"})
 
@@ -144,8 +150,8 @@ def _names(allergies: list[Mapping[str, Any]]) -> str:
 
 
 def _who(event: Any) -> str:
-    """Name who acted; parts of the engine are the engine."""
-    return "engine" if event.actor_role == "system" else str(event.actor_id)
+    """Name who acted; parts of the engine, and what it answers by itself, are the engine."""
+    return "engine" if event.actor_role == "system" or event.type in ANSWERS else str(event.actor_id)
 
 
 class Narrator:
@@ -156,6 +162,7 @@ class Narrator:
         self._start: float | None = None
         self._elapsed = 0
         self._last: dict[str, str] = {}
+        self._steps: dict[str, Mapping[str, Any]] = {}
 
     def tell(self, event: Any) -> None:
         """Write one event, if it is part of the story."""
@@ -165,7 +172,15 @@ class Narrator:
         if told is None:
             return
         style, say = told
-        said = say(json.loads(event.summary_json))
+        summary = json.loads(event.summary_json)
+        if event.type == "ProtocolResolved":
+            self._steps.update({step["step_id"]: step for step in summary["steps"]})
+        if event.type == "StepDone":
+            step = self._steps.get(summary["step_id"], {})
+            if step.get("doses") and step.get("kind") == "drug":
+                return  # the dose was told
+            summary["text"] = step.get("text", "a step")
+        said = say(summary)
         if event.type in REPEATED and self._last.get(event.type) == said:
             return
         self._last[event.type] = said

@@ -94,6 +94,13 @@ class Seen:
                     return {**chosen, **lower, **change}
         raise Differs(f"the protocol offers no {drug} {route}")
 
+    async def step(self, drug: str) -> Mapping[str, Any]:
+        """Return the step of the protocol that gives a drug, to be reported as done."""
+        for step in await self._steps():
+            if any(dose.drug == drug for dose in step.offer.doses):
+                return {"step_id": step.offer.step_id}
+        raise Differs(f"no step gives {drug}")
+
     async def read_back(self, times: int = 1) -> Mapping[str, Any]:
         """Return the newest open order as the room repeats it; `times` makes a mistake."""
         order, step_id = await self._open("STEP_PHASE_ORDERED")
@@ -268,7 +275,12 @@ class Person:
 
 def _tell(step: Do, refused: Refused) -> None:
     """Say a refusal that the story expects, as a line for the narrator: nothing else of it is left anywhere."""
-    told = {"rpc": step.rpc.partition(".")[2], "reason": refused.reason, "sentence": refused.sentence}
+    told = {
+        "rpc": step.rpc.partition(".")[2],
+        "reason": refused.reason,
+        "sentence": refused.sentence,
+        "by": step.by,
+    }
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
 

@@ -318,7 +318,8 @@ async def _follow(
     async for line in process.stdout:
         last = line
         if line.startswith(b"{"):
-            stage.narrator.refused(person_id, json.loads(line))
+            told = json.loads(line)
+            stage.narrator.refused(told.get("by") or person_id, told)
     wrong = await process.stderr.read()
     await process.wait()
     return last, wrong

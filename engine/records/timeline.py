@@ -69,7 +69,8 @@ def step_name(step_id: str, text: str | None) -> str:
     return text.split(". ")[0].rstrip(".") if text else words(step_id)
 
 
-def _vitals(p: Payload) -> str:
+def vitals_line(p: Payload) -> str:
+    """Say a set of vital signs in one line; what was not measured is left out."""
     vitals = p.get("vitals", p)
     shown = []
     if vitals.get("systolic_mmhg") is not None:
@@ -187,7 +188,7 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "InjectionCompleted": ("plain", "Injection ended; observation begins"),
     "ObservationElapsed": ("plain", "Observation time over"),
     "MonitoringCompleted": ("plain", "Monitoring ended"),
-    "VitalsRecorded": ("plain", _vitals),
+    "VitalsRecorded": ("plain", vitals_line),
     "ReactionReported": ("reaction", "REACTION reported"),
     "SignsRecorded": ("reaction", lambda p: f"Signs: {signs_text(p) or 'none'}"),
     "SeveritySuggested": (

@@ -26,7 +26,10 @@ def told(*events: tuple[str, dict[str, Any]]) -> list[str]:
                 summary_json=json.dumps(payload),
             )
         )
-    return [line[8:].removeprefix("physician-1").strip() for line in out.getvalue().splitlines()]
+    return [
+        line[8:].removeprefix("physician-1").removeprefix("engine").strip()
+        for line in out.getvalue().splitlines()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,3 +68,42 @@ def test_what_says_nothing_new_is_said_once() -> None:
     lines = told(*[("SeveritySuggested", one) for one in (mild, mild, severe, severe)])
 
     assert [("mild" in line, "severe" in line) for line in lines] == [(True, False), (False, True)]
+
+
+def test_signs_vital_signs_and_steps_are_told_in_words() -> None:
+    """What was seen and measured, and which step was done; a drug's step is told by its dose alone."""
+    steps = [
+        {"step_id": "BASE.2", "kind": "action", "text": "Give oxygen by mask.", "doses": [{}]},
+        {"step_id": "T-1", "kind": "drug", "text": "Give epinephrine.", "doses": [{}]},
+    ]
+    lines = told(
+        ("SignsRecorded", {"signs": ["S-A1-1"], "texts": ["a few hives"]}),
+        ("VitalsRecorded", {"vitals": {"systolic_mmhg": 78, "diastolic_mmhg": 44, "spo2_percent": 91}}),
+        ("ProtocolResolved", {"steps": steps, "pack_id": "acr-2026"}),
+        ("StepDone", {"step_id": "BASE.2"}),
+        ("StepDone", {"step_id": "T-1"}),
+    )
+
+    assert lines == [
+        "seen: a few hives",
+        "vital signs: BP 78/44 mmHg, SpO2 91 %",
+        "2 steps from acr-2026",
+        "done: Give oxygen by mask.",
+    ]
+
+
+def test_what_the_engine_works_out_is_told_as_the_engines() -> None:
+    """The suggestion follows a tap of the technologist's, and is not the technologist's."""
+    out = io.StringIO()
+    summary = json.dumps({"severity": "mild", "rules": ["S-A1-1"]})
+    Narrator(Console(file=out, width=200)).tell(
+        SimpleNamespace(
+            at=Timestamp(seconds=1),
+            type="SeveritySuggested",
+            actor_id="tech-1",
+            actor_role="technologist",
+            summary_json=summary,
+        )
+    )
+
+    assert "engine" in out.getvalue() and "tech-1" not in out.getvalue()

@@ -14,6 +14,7 @@ from engine.demo.scripts.parts import (
 )
 from engine.demo.scripts.treating import (
     TREATED,
+    base_set,
     dispose,
     grade,
     order,
@@ -78,6 +79,7 @@ MODERATE = Script(
             ("S-A2-5",),
             {"systolic_mmhg": 128, "diastolic_mmhg": 80, "heart_rate_bpm": 96, "spo2_percent": 93},
         ),
+        *base_set(),
         *read_back_and_give(),
         Advance(20 * 60),
         *settle(),
@@ -108,6 +110,7 @@ SEVERE = Script(
             ("S-A2-1", "S-A2-4", "S-A3-5"),
             {"systolic_mmhg": 78, "diastolic_mmhg": 44, "heart_rate_bpm": 128, "spo2_percent": 91},
         ),
+        *base_set(),
         *wrong_read_back(),
         *repeat_and_give(),
         Do("ReactionService.RecordEmergencyCalled", {"service": "911"}),

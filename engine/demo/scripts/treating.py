@@ -53,6 +53,15 @@ def repeat_and_give() -> tuple[Step, ...]:
     )
 
 
+def base_set() -> tuple[Step, ...]:
+    """Once the physician has graded: the contrast is stopped, and oxygen is on."""
+    return (
+        Await("ReactionGraded"),
+        Do("ReactionService.RecordStepDone", {"step_id": "STOP.1"}, by=RESPONDER),
+        Do("ReactionService.RecordStepDone", lambda seen: seen.step("oxygen"), by=RESPONDER),
+    )
+
+
 def wrong_read_back() -> tuple[Step, ...]:
     """The responder hears ten times the dose; the engine stops it."""
     wrong: Callable[[Any], Mapping[str, Any]] = lambda seen: seen.read_back(times=10)  # noqa: E731
