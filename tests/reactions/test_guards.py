@@ -376,3 +376,11 @@ def test_a_device_of_another_drug_is_not_this_one() -> None:
     """What is summed apart is counted apart, whatever it is called."""
     assert times_problem(pack(), AI, [replace(named("gone", DEVICE), counter="atropine")] * 3) is None
     assert times_problem(pack(), AI, [named("gone", DEVICE)] * 2) is None
+
+
+def test_a_known_row_is_compared_by_id_and_an_unknown_one_by_name_exactly() -> None:
+    """Neither a row that sorts before the device's nor a name that sorts after it is the device."""
+    last = renamed("Z-DEVICE")
+
+    assert times_problem(last, last.drug("Z-DEVICE"), [named("A-EPI-IM", "epinephrine")] * 3) is None
+    assert times_problem(last, last.drug("Z-DEVICE"), [named("gone", "epinephrine nasal")] * 3) is None
