@@ -13,6 +13,8 @@ from engine.reactions.dose import cumulative_cap_mg, plain
 from engine.reactions.pack import DrugRow, Pack
 
 EPINEPHRINE = "epinephrine"
+# The United States name, the international one and the commonest device's: a person types what the label says.
+EPINEPHRINE_NAMES = (EPINEPHRINE, "adrenalin", "epipen")
 
 
 class GivenDose(Protocol):

@@ -12,7 +12,13 @@ from itertools import chain
 from engine.kernel.errors import Missing
 from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, measure, plain
 from engine.reactions.events import SeveritySuggested
-from engine.reactions.guards import EPINEPHRINE, fresh_order_problem, order_problems, product_problem
+from engine.reactions.guards import (
+    EPINEPHRINE,
+    EPINEPHRINE_NAMES,
+    fresh_order_problem,
+    order_problems,
+    product_problem,
+)
 from engine.reactions.pack import DrugRow, Pack
 from engine.reactions.resolve import DoseOption, ProtocolStep, Situation, resolve
 from engine.reactions.severity import suggest as suggest_severity
@@ -304,8 +310,8 @@ def row_of(pack: Pack, state: ReactionState, step: StepState | None, drug: str, 
 
 
 def counter(drug: str) -> str:
-    """Return what a dose without a row is summed with: every epinephrine counts."""
-    return EPINEPHRINE if EPINEPHRINE in drug.casefold() else drug
+    """Return what a dose without a row is summed with: every epinephrine counts, by any of its names."""
+    return EPINEPHRINE if any(name in drug.casefold() for name in EPINEPHRINE_NAMES) else drug
 
 
 def _row(pack: Pack, row_id: str) -> DrugRow | None:

@@ -42,6 +42,7 @@ ORG = "org-1"
 TECH = Actor(person_id="tech-1", role="technologist", organization_id=ORG)
 NURSE = Actor(person_id="rn-1", role="responder", organization_id=ORG)
 DOC = Actor(person_id="md-1", role="physician", organization_id=ORG)
+OTHER = Actor(person_id="md-2", role="physician", organization_id=ORG)
 DIRECTOR = Actor(person_id="dir-1", role="medical_director", organization_id=ORG)
 DRILL, SESSION, REACTION = "d-1", "d-1-session", "d-1-session-r1"
 
@@ -190,23 +191,23 @@ class Stage:
         """The drill is over."""
         return await self.do("drill", DRILL, c.EndDrill(), DIRECTOR)
 
-    async def covered(self, cap: int = 2) -> None:
-        """The physician holds a window over both rooms."""
+    async def covered(self, cap: int = 2, *, who: Actor = DOC, coverage_id: str = "cov-1") -> None:
+        """A physician holds a window over both rooms."""
         window = cover.OfferCoverage(
             organization_id=ORG,
-            physician_id="md-1",
+            physician_id=who.person_id,
             rooms=tuple(RoomRef(site_id="site-1", room_id=room) for room in ("ct-1", "ct-2")),
             starts_at=self.clock.now(),
             ends_at=self.clock.now() + dt.timedelta(hours=8),
             cap=cap,
         )
-        await self.do("coverage", "cov-1", window, DIRECTOR)
-        await self.do("coverage", "cov-1", cover.HoldCoverage(), DOC)
+        await self.do("coverage", coverage_id, window, DIRECTOR)
+        await self.do("coverage", coverage_id, cover.HoldCoverage(), who)
 
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
-    """A stage with one site, two rooms, a technologist, a nurse and a physician."""
+    """A stage with one site, two rooms, a technologist, a nurse and two physicians, one of them on the roster."""
     made = Stage()
     await made.executor.open()
     await made.registry.open()
@@ -232,13 +233,18 @@ def _organization() -> tuple[Command, ...]:
         d.RegisterRoom(site_id="site-1", room_id="ct-2", name="CT 2", modality="CT"),
         *(
             d.RegisterPerson(person_id=person, name=person, role=role, sites=("site-1",))
-            for person, role in (("tech-1", "technologist"), ("rn-1", "responder"), ("md-1", "physician"))
+            for person, role in (
+                ("tech-1", "technologist"),
+                ("rn-1", "responder"),
+                ("md-1", "physician"),
+                ("md-2", "physician"),
+            )
         ),
         *(
             d.RecordCredential(
                 person_id=person, kind="licence", licence_type=kind, state="TX", number="1", expires_on=FAR
             )
-            for person, kind in (("rn-1", "RN"), ("md-1", "MD"))
+            for person, kind in (("rn-1", "RN"), ("md-1", "MD"), ("md-2", "MD"))
         ),
         d.RecordCredential(person_id="rn-1", kind="competency", expires_on=FAR),
         d.SetRoster(site_id="site-1", rung="primary", people=("md-1",)),

@@ -26,7 +26,7 @@ from engine.workflows.ring.commands import AnswerRing
 from engine.workflows.session import commands as s
 from engine.workflows.session.events import RecordSealed
 from engine.workflows.session.state import Screening
-from tests.drills.stage import DIRECTOR, DOC, DRILL, NURSE, ORG, REACTION, SESSION, TECH, Stage, stage
+from tests.drills.stage import DIRECTOR, DOC, DRILL, NURSE, ORG, OTHER, REACTION, SESSION, TECH, Stage, stage
 from tests.workflows.play import START, SYSTEM
 from tests.workflows.session import stories
 
@@ -152,12 +152,14 @@ async def test_an_alarm_on_a_drills_live_line_takes_nobody_from_a_patient() -> N
         await room.answer()
         await room.do("session", SESSION, s.ReportLineVerified(evidence=stories.FRAMES), SYSTEM)
         await room.report()
-        await room.do("session", SESSION, s.OfferHandOff(to_physician_id="md-1"), DOC)
-        await room.do("session", SESSION, s.AcceptHandOff(), DOC)
+        await room.covered(who=OTHER, coverage_id="cov-2")
+        await room.do("session", SESSION, s.OfferHandOff(to_physician_id="md-2"), DOC)
+        await room.do("session", SESSION, s.AcceptHandOff(), OTHER)
 
         assert (await room.state("session", SESSION)).reactions
         window = await room.state("coverage", "cov-1")
         assert (window.phases, window.sessions) == (("engaged",), ("ses-1",))
+        assert (await room.state("coverage", "cov-2")).phases == ("held",)
         assert (await room.state("session", "ses-1")).physician_present
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
 
-from engine.reactions.guards import (
+from engine.reactions.protocol import counter
+from engine.reactions.guards import EPINEPHRINE, (
     Given,
     cap_problem,
     cumulative_problem,
@@ -384,3 +385,11 @@ def test_a_known_row_is_compared_by_id_and_an_unknown_one_by_name_exactly() -> N
 
     assert times_problem(last, last.drug("Z-DEVICE"), [named("A-EPI-IM", "epinephrine")] * 3) is None
     assert times_problem(last, last.drug("Z-DEVICE"), [named("gone", "epinephrine nasal")] * 3) is None
+
+
+@pytest.mark.hazard("H-12")
+@pytest.mark.parametrize("said", ["Epinephrine", "adrenaline", "Adrenalin 1 mg/mL", "EpiPen Jr", "epinephrine auto-injector"])
+def test_a_dose_typed_by_another_name_counts_as_epinephrine(said: str) -> None:
+    """The total is the patient's, whatever the label says; another drug has a total of its own."""
+    assert counter(said) == EPINEPHRINE
+    assert counter("ephedrine") == "ephedrine"
