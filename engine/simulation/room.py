@@ -14,8 +14,8 @@ from engine.simulation.clinic import Clinic, Place, physician, technologist
 from engine.simulation.reaction import Treatment
 from engine.simulation.world import World
 from engine.workflows.session import commands as c
-from engine.workflows.session.decide import PRESENCE_OWED
 from engine.workflows.session.state import (
+    PRESENCE_OWED,
     Allergy,
     CancelReason,
     LineEvidence,

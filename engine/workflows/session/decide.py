@@ -19,6 +19,7 @@ from engine.workflows.session.chart import against, folded, given_identifiers
 from engine.workflows.session.evolve import evolve
 from engine.workflows.session.offline import fresh, opens, reaction_of
 from engine.workflows.session.state import (
+    PRESENCE_OWED,
     Objectives,
     OfflineEntry,
     OfflineKind,
@@ -27,8 +28,6 @@ from engine.workflows.session.state import (
     SessionState,
     Signature,
 )
-
-PRESENCE_OWED = ("identifying", "reviewing", "cleared", "injecting", "monitoring")
 
 
 def age_on(birth_date: dt.date, day: dt.date) -> int:

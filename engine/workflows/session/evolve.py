@@ -8,7 +8,15 @@ from typing import Any
 from engine.kernel.commands import Actor
 from engine.kernel.events import Event, Recorded
 from engine.workflows.session import events as e
-from engine.workflows.session.state import Attestation, ContrastDose, Gap, Kit, OfflineLog, SessionState
+from engine.workflows.session.state import (
+    PRESENCE_OWED,
+    Attestation,
+    ContrastDose,
+    Gap,
+    Kit,
+    OfflineLog,
+    SessionState,
+)
 
 Change = Callable[[SessionState, Any, dt.datetime, Actor], SessionState]
 
@@ -135,8 +143,10 @@ def _gap_changed(s: SessionState, number: int, **change: Any) -> SessionState:
 
 
 def _reaction(s: SessionState, v: e.ReactionReported, at: dt.datetime, by: Actor) -> SessionState:
+    """Who supervised before the session was over is not there for a late reaction unless the alarm reached them."""
     return replace(
         s,
+        physician_present=s.physician_present and (bool(v.alerted) or s.in_phase(*PRESENCE_OWED)),
         reactions=(*s.reactions, v.reaction_id),
         open_reactions=s.open_reactions | {v.reaction_id},
     )

@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+PRESENCE_OWED = ("identifying", "reviewing", "cleared", "injecting", "monitoring")
+
 
 class CancelReason(StrEnum):
     """Why a session was cancelled (coded, so that cancellations can be counted by cause)."""

@@ -285,3 +285,17 @@ def test_timers_that_come_too_late_lead_to_nothing() -> None:
     play = s.at("cleared")
     assert play.do(TimerFired(name="line_lost", due_at=play.now)) == []
     assert play.do(TimerFired(name="observation", due_at=play.now)) == []
+
+
+@pytest.mark.hazard("H-03")
+@pytest.mark.parametrize("phase", ["cancelled", "declined", "sealed"])
+def test_a_late_reaction_does_not_count_on_whoever_was_there_before(phase: str) -> None:
+    """The physician of a session that is over may treat somebody else by now; a late reaction rings."""
+    play = s.at(phase)
+    if not play.state.in_phase("absent"):
+        play.do(c.ReportLineClosed(), s.MEDIA)
+    play.do(c.ReportReaction(), s.TECH)
+    assert not play.state.physician_present
+    play.do(assigned(s.DOC), SYSTEM)
+
+    assert play.state.physician_present
