@@ -83,6 +83,7 @@ _SERVICES: Mapping[str, Mapping[str, frozenset[str]]] = {
         "RecordMedicationGiven": CLINICAL,
         "RefuseStep": CLINICAL,
         "RecordEmergencyCalled": CLINICAL,
+        "RecordFollowUp": CLINICAL,
         "ReportImproving": CLINICAL,
         "ReportResolved": CLINICAL,
         "DisposeReaction": PHYSICIAN,

@@ -103,8 +103,9 @@ class Seen:
 
     async def read_back(self, times: int = 1) -> Mapping[str, Any]:
         """Return the newest open order as the room repeats it; `times` makes a mistake."""
-        order, step_id = await self._open("STEP_PHASE_ORDERED")
-        spoken: dict[str, Any] = {"step_id": step_id, "route": order.route}
+        step = await self._open("STEP_PHASE_ORDERED")
+        order = step.order
+        spoken: dict[str, Any] = {"step_id": step.offer.step_id, "route": order.route}
         if order.HasField("dose_mg"):
             spoken["dose_mg"] = str(Decimal(order.dose_mg) * times)
         if order.HasField("concentration_mg_per_ml"):
@@ -112,27 +113,29 @@ class Seen:
         return spoken
 
     async def given(self) -> Mapping[str, Any]:
-        """Return the order that was read back, as given."""
-        order, step_id = await self._open("STEP_PHASE_READ_BACK")
+        """Return the order that was read back, as given where the protocol says on the body."""
+        step = await self._open("STEP_PHASE_READ_BACK")
+        order = step.order
         done: dict[str, Any] = {
-            "step_id": step_id,
+            "step_id": step.offer.step_id,
             "drug": order.drug,
             "route": order.route,
             "given_at": self.now(),
+            "site": next(dose.site for dose in step.offer.doses if dose.row_id == order.row_id),
         }
         for name in ("dose_mg", "concentration_mg_per_ml", "volume_ml"):
             if order.HasField(name):
                 done[name] = getattr(order, name)
         return done
 
-    async def _open(self, phase: str) -> tuple[Any, str]:
+    async def _open(self, phase: str) -> Any:
         for step in await self._steps():
             names = [
                 step.DESCRIPTOR.fields_by_name["phases"].enum_type.values_by_number[n].name
                 for n in step.phases
             ]
             if phase in names and step.HasField("order"):
-                return step.order, step.offer.step_id
+                return step
         raise Differs(f"no step is in {phase}")
 
 

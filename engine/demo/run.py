@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from engine.demo.tap import Tap
 from engine.kernel.clock import SystemClock
 from engine.kernel.errors import PeerError
 from engine.keys import TOKEN_KEY_ID, load_keys
+from engine.protocol_files import ProtocolFiles
+from engine.reactions.overlay import parse_overlay
 from engine.records.verify_cli import verify_command
 from engine.runtime.ids import RandomIds
 
@@ -164,6 +167,8 @@ async def _far_side(stage: Stage, stack: AsyncExitStack) -> None:
 async def _engine(stage: Stage, stack: AsyncExitStack) -> None:
     """Start `attend serve` as a process and wait until it listens."""
     assert stage.fhir is not None and stage.tap is not None
+    plan = (files("engine.demo") / "plan.toml").read_text("utf-8")
+    ProtocolFiles(stage.data_dir).keep_overlay(parse_overlay("plan.toml", plan), plan)
     ready = stage.out / "ports.json"
     ports = dict.fromkeys(PORTS, 0) if stage.headless else PORTS
     command = [sys.executable, "-m", "engine", "serve", "--demo", "--data-dir", str(stage.data_dir)]

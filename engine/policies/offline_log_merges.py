@@ -10,7 +10,7 @@ from engine.policies.view import View
 from engine.reactions import commands as c
 from engine.reactions.state import Offline
 from engine.workflows.session.events import OfflineLogReported
-from engine.workflows.session.state import OfflineEntry, OfflineKind
+from engine.workflows.session.offline_log import OfflineEntry, OfflineKind
 
 
 @on(OfflineLogReported)
@@ -35,6 +35,10 @@ def _fact(entry: OfflineEntry, *, signed_in: bool) -> c.OfflineFact:
             spo2_percent=entry.spo2_percent,
             respiratory_rate_bpm=entry.respiratory_rate_bpm,
             conscious=entry.conscious,
+            oxygen_l_per_min=entry.oxygen_l_per_min,
+            rhythm=entry.rhythm,
+            glucose_mg_per_dl=entry.glucose_mg_per_dl,
+            response=entry.response,
             offline=offline,
         )
     if entry.kind is OfflineKind.MEDICATION:
@@ -46,6 +50,8 @@ def _fact(entry: OfflineEntry, *, signed_in: bool) -> c.OfflineFact:
             dose_mg=entry.dose_mg,
             concentration_mg_per_ml=entry.concentration_mg_per_ml,
             volume_ml=entry.volume_ml,
+            site=entry.site,
+            lot=entry.lot,
             given_at=entry.at,
             given_by=entry.by,
             physician_connected=False,

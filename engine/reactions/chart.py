@@ -127,6 +127,7 @@ class ReactionChart(StateChart[None]):
     record_step_done = reaction.to(None)
     record_medication_given = reaction.to(None)
     record_emergency_called = reaction.to(None)
+    record_follow_up = reaction.to(None)
     report_doses_elsewhere = reaction.to(None)
     report_improving = reaction.to(None)
     report_resolved = reaction.to(None)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from engine.kernel.commands import Command
-from engine.reactions.state import Disposition, Medication, Offline, Severity
+from engine.reactions.state import Disposition, FollowUp, Medication, Offline, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class RecordSigns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordVitals(Command):
-    """Report vital signs; None means not measured."""
+    """Report vital signs; None and "" mean not measured. `response` is how the dose before has worked, as seen."""
 
     fact: ClassVar[bool] = True
     systolic_mmhg: int | None = None
@@ -65,6 +65,10 @@ class RecordVitals(Command):
     spo2_percent: int | None = None
     respiratory_rate_bpm: int | None = None
     conscious: bool | None = None
+    oxygen_l_per_min: Decimal | None = None
+    rhythm: str = ""
+    glucose_mg_per_dl: int | None = None
+    response: str = ""
     offline: Offline | None = None
 
 
@@ -131,7 +135,7 @@ class RecordStepDone(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordMedicationGiven(Command):
-    """Report a drug that went in, whether ordered or not. Beyond a cap it is kept and flagged.
+    """Report a drug that went in, whether ordered or not, and where on the body. Beyond a cap it is kept and flagged.
 
     `physician_connected` is filled by the engine: a standing order holds only while no physician is on the line.
     """
@@ -145,6 +149,8 @@ class RecordMedicationGiven(Command):
     volume_ml: Decimal | None = None
     given_at: dt.datetime | None = None
     given_by: str = ""
+    site: str = ""
+    lot: str = ""
     physician_connected: bool = True
     offline: Offline | None = None
 
@@ -250,3 +256,11 @@ class DocumentReaction(Command):
 
     allergy_documented: bool
     instructions_given: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFollowUp(Command):
+    """Report what is known besides the treatment: EMS arrived, tryptase drawn, who was told; once or bit by bit."""
+
+    fact: ClassVar[bool] = True
+    follow_up: FollowUp

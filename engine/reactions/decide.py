@@ -91,6 +91,10 @@ def _vitals(s: ReactionState, m: c.RecordVitals, x: Context) -> Iterator[Event]:
             spo2_percent=m.spo2_percent,
             respiratory_rate_bpm=m.respiratory_rate_bpm,
             conscious=m.conscious,
+            oxygen_l_per_min=m.oxygen_l_per_min,
+            rhythm=m.rhythm,
+            glucose_mg_per_dl=m.glucose_mg_per_dl,
+            response=m.response,
         ),
         offline=m.offline,
     )
@@ -183,6 +187,8 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
         counter=row.counter if row else protocol.counter(m.drug),
         given_at=m.given_at or x.now,
         given_by=m.given_by or x.actor.person_id,
+        site=m.site,
+        lot=m.lot,
     )
     given = e.MedicationGiven(
         medication=medication,
@@ -326,6 +332,7 @@ HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.ReportOfflineEntries: _offline,
     c.DisposeReaction: _dispose,
     c.DocumentReaction: _document,
+    c.RecordFollowUp: lambda s, m, x: [e.FollowUpRecorded(follow_up=m.follow_up)],
     TimerFired: _timer,
 }
 

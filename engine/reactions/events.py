@@ -11,6 +11,7 @@ from decimal import Decimal
 from engine.kernel.events import Event, declared
 from engine.reactions.state import (
     Disposition,
+    FollowUp,
     Medication,
     OfferedStep,
     Offline,
@@ -252,6 +253,13 @@ class ReactionDocumented(Event):
     session_id: str
     allergy_documented: bool
     instructions_given: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUpRecorded(Event):
+    """Something was told about the reaction besides its treatment; what was not said now stays as it was."""
+
+    follow_up: FollowUp
 
 
 ALL = declared(vars())

@@ -166,6 +166,7 @@ _CHANGES: dict[type[Event], Change] = {
     e.OnsetReported: _onset,
     e.ReactionResolved: _resolved,
     e.ReactionDisposed: lambda s, v, at: replace(s, disposition=v.disposition),
+    e.FollowUpRecorded: lambda s, v, at: replace(s, follow_up=s.follow_up.with_(v.follow_up)),
 }
 
 

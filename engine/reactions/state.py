@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -47,7 +47,7 @@ class Offline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """One set of vital signs; None means not measured."""
+    """One set of vital signs; None and "" mean not measured. `response` is how the last dose worked, as seen."""
 
     at: dt.datetime
     systolic_mmhg: int | None = None
@@ -56,6 +56,10 @@ class Vitals:
     spo2_percent: int | None = None
     respiratory_rate_bpm: int | None = None
     conscious: bool | None = None
+    oxygen_l_per_min: Decimal | None = None
+    rhythm: str = ""
+    glucose_mg_per_dl: int | None = None
+    response: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,7 @@ class StepState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medication:
-    """A dose that went in, as reported."""
+    """A dose that went in, as reported; `site` is where on the body, "" not said."""
 
     step_id: str
     row_id: str
@@ -160,6 +164,31 @@ class Medication:
     counter: str
     given_at: dt.datetime
     given_by: str
+    site: str = ""
+    lot: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """What is told about a reaction besides its treatment; None and "" mean that nobody has said."""
+
+    ems_arrived_at: dt.datetime | None = None
+    tryptase_drawn: bool | None = None
+    tryptase_drawn_at: dt.datetime | None = None
+    differential: str = ""
+    referred_to_allergist: bool | None = None
+    referrer_told_at: dt.datetime | None = None
+    family_told_at: dt.datetime | None = None
+    called_back_at: dt.datetime | None = None
+    safety_event_number: str = ""
+    medwatch_reported: bool | None = None
+    kit_restocked_at: dt.datetime | None = None
+    debriefed_at: dt.datetime | None = None
+
+    def with_(self, later: "FollowUp") -> "FollowUp":
+        """Return what stands once more was told: of each thing what was said last."""
+        said = {one.name: getattr(later, one.name) for one in fields(later)}
+        return replace(self, **{name: value for name, value in said.items() if value not in (None, "")})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +235,7 @@ class ReactionState:
     emergency_address: str = ""
     resolved_at: dt.datetime | None = None
     disposition: Disposition | None = None
+    follow_up: FollowUp = FollowUp()
 
     def in_phase(self, *names: str) -> bool:
         """Return whether any of the named phases is active."""

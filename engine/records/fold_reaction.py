@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.kernel.events import Event, Recorded
 from engine.reactions import events as e
-from engine.reactions.state import OfferedDose
+from engine.reactions.state import FollowUp, OfferedDose
 from engine.records.book import Book, plain
 from engine.records.fold_session import Change
 from engine.workflows.session import events as session
@@ -178,6 +178,7 @@ def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
         "offline": v.offline is not None,
         "amount_text": order.get("amount_text"),
         "formula": order.get("formula"),
+        "row_site": row.site if row else None,
         "citation": order.get("citation") or (row.citation if row else None),
         "evidence": order.get("evidence") or (row.evidence if row else None),
         "ordered": v.authority == "order" if v.authority else bool(order),
@@ -211,6 +212,13 @@ def _disposed(b: Book, r: Recorded, v: e.ReactionDisposed) -> None:
 def _documented(b: Book, r: Recorded, v: e.ReactionDocumented) -> None:
     stated = {"allergy_documented": v.allergy_documented, "instructions_given": v.instructions_given}
     b.under("reaction.documentation", r.stream.id, stated, r.id)
+
+
+def _follow_up(b: Book, r: Recorded, v: e.FollowUpRecorded) -> None:
+    """Of each thing what was said last, in this order."""
+    said: dict[str, FollowUp] = b.memory.setdefault("follow_up", {})
+    said[r.stream.id] = said.get(r.stream.id, FollowUp()).with_(v.follow_up)
+    b.under("reaction.follow_up", r.stream.id, said[r.stream.id], r.id)
 
 
 def _onset(b: Book, r: Recorded, v: e.OnsetReported) -> None:
@@ -275,4 +283,5 @@ REACTION: dict[type[Event], Change] = {
     e.ReactionResolved: lambda b, r, v: b.under("reaction.resolved_at", r.stream.id, _at(r, v), r.id),
     e.ReactionDisposed: _disposed,
     e.ReactionDocumented: _documented,
+    e.FollowUpRecorded: _follow_up,
 }

@@ -342,7 +342,7 @@ def _reaction(s: _Sheet, name: str) -> dict[str, Any]:
             "Signs",
             "; ".join(f"{s.clock(x['at'])} {signs_text(x)}" for x in of("signs") or []) or "–",
         ],
-        ["Emergency call", f"{call['service']} at {s.clock(call['called_at'])}" if call else "none recorded"],
+        ["Emergency call", f"{call['service']} at {s.clock(call['called_at'])}" if call else "not recorded"],
         [
             "Disposition",
             f"{words(disposed['disposition'])}, by {s.shown(disposed['by'])} at {s.clock(disposed['at'])}"

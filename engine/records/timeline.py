@@ -80,10 +80,15 @@ def vitals_line(p: Payload) -> str:
         ("heart_rate_bpm", "HR {} /min"),
         ("spo2_percent", "SpO2 {} %"),
         ("respiratory_rate_bpm", "RR {} /min"),
+        ("oxygen_l_per_min", "on {} L/min of oxygen"),
+        ("glucose_mg_per_dl", "glucose {} mg/dL"),
     ):
         if vitals.get(name) is not None:
             shown.append(label.format(vitals[name]))
-    return "Vital signs: " + (", ".join(shown) or "none measured")
+    if vitals.get("rhythm"):
+        shown.append(f"rhythm: {vitals['rhythm']}")
+    response = f"; response to the last dose: {vitals['response']}" if vitals.get("response") else ""
+    return "Vital signs: " + (", ".join(shown) or "none measured") + response
 
 
 def _contrast(p: Payload) -> str:
@@ -122,6 +127,21 @@ def _given(p: Payload) -> str:
     beyond = f"; beyond its row: {caps}" if caps else ""
     word = _AUTHORITY.get(p.get("authority", ""), "")
     return f"Given{word}: {dose_text(p['medication'])}, by {p['shown'](p['medication']['given_by'])}{beyond}"
+
+
+def _follow_up(p: Payload) -> str:
+    said = {name: value for name, value in p["follow_up"].items() if value not in (None, "")}
+    return "Follow-up: " + "; ".join(
+        f"{words(name.removesuffix('_at'))} {shown_value(value)}" for name, value in said.items()
+    )
+
+
+def shown_value(value: Any) -> str:
+    """Return a value that was told as a word: a yes or no, a moment to the second, or itself."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
+    return text.partition(".")[0].removesuffix("Z") if re.match(r"\d{4}-\d\d-\d\dT", text) else text
 
 
 def _assigned(p: Payload) -> str:
@@ -218,6 +238,7 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "ReactionImproving": ("reaction", "Patient improving"),
     "ReactionResolved": ("reaction", "Signs resolved"),
     "ReactionDisposed": ("reaction", lambda p: f"Disposition: {words(p['disposition'])}"),
+    "FollowUpRecorded": ("reaction", _follow_up),
     "ReactionDocumented": ("reaction", "Reaction documented"),
     "AddendumOpened": (
         "exception",

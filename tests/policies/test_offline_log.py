@@ -13,7 +13,7 @@ from engine.reactions import events as e
 from engine.reactions.state import Severity
 from engine.workflows.session import events as happened
 from engine.workflows.session.commands import ReportOfflineLog, ReportReaction
-from engine.workflows.session.state import OfflineEntry, OfflineKind
+from engine.workflows.session.offline_log import OfflineEntry, OfflineKind
 from tests.policies.hall import Hall, up_to, window
 from tests.workflows.play import START
 from tests.workflows.session import stories as s
@@ -96,6 +96,29 @@ def test_a_reaction_that_was_only_known_offline_is_opened_with_all_that_happened
     assert [one.event.offline.at for one in told] == sorted(one.event.offline.at for one in told)
     assert all("offline" in one.flags for one in told)
     assert made.refused == []
+
+
+def test_what_is_written_with_a_dose_or_vital_signs_comes_with_it() -> None:
+    """Where on the body, the lot, oxygen, rhythm, glucose and the response are as written."""
+    made = hall()
+    measured = {
+        "heart_rate_bpm": 120,
+        "oxygen_l_per_min": Decimal(8),
+        "rhythm": "sinus",
+        "glucose_mg_per_dl": 101,
+        "response": "better",
+    }
+    drug = {"drug": "epinephrine", "route": "IM", "site": "right anterolateral thigh", "lot": "EPI-1"}
+    made.do(
+        "session",
+        "ses-1",
+        log(STORY[0], entry("dose-2", KIND.MEDICATION, 5, **drug), entry("seen", KIND.VITALS, 9, **measured)),
+        s.TECH,
+    )
+    reaction = made.state("reaction", REACTION)
+
+    assert {name: getattr(reaction.vitals[-1], name) for name in measured} == measured
+    assert {name: getattr(reaction.given[-1], name) for name in drug} == drug
 
 
 def test_a_dose_given_alone_is_by_standing_order_or_none() -> None:

@@ -17,7 +17,7 @@ from engine.records.sheet import sheet
 from engine.records.timeline import timeline
 from engine.workflows.session import commands as c
 from engine.workflows.session.events import OfflineLogReported
-from engine.workflows.session.state import OfflineEntry, OfflineKind
+from engine.workflows.session.offline_log import OfflineEntry, OfflineKind
 from tests.reactions.packs import pack
 from tests.records import stories
 from tests.records.driver import Driver

@@ -150,3 +150,57 @@ async def test_vitals_not_measured_are_absent(home: House) -> None:
     assert vitals.HasField("systolic_mmhg") and vitals.systolic_mmhg == 0
     assert vitals.HasField("conscious") and not vitals.conscious
     assert not vitals.HasField("diastolic_mmhg")
+
+
+async def test_a_follow_up_is_told_bit_by_bit(home: House) -> None:
+    """What was told before stays; a no is told as no; a responder who only adds the number changes nothing else."""
+    await opened(home)
+    for name, told in (("tryptase", {"tryptase_drawn": False}), ("number", {"safety_event_number": "SE-7"})):
+        answer = await home.reactions.RecordFollowUp(
+            reactions_pb2.RecordFollowUpRequest(
+                header=header(name), reaction_id="rea-1", follow_up=reactions_pb2.FollowUp(**told)
+            ),
+            metadata=home.as_("responder"),
+        )
+    stands = answer.reaction.follow_up
+
+    assert (stands.HasField("tryptase_drawn"), stands.tryptase_drawn) == (True, False)
+    assert stands.safety_event_number == "SE-7"
+    assert not stands.HasField("ems_arrived_at")
+
+
+async def test_oxygen_rhythm_glucose_and_the_place_of_a_dose_go_there_and_back(home: House) -> None:
+    """Room air is 0 and not absent; the exact decimal comes back."""
+    await opened(home)
+    await home.reactions.RecordVitals(
+        reactions_pb2.ReactionServiceRecordVitalsRequest(
+            header=header("vitals"),
+            reaction_id="rea-1",
+            spo2_percent=97,
+            oxygen_l_per_min="0",
+            rhythm="sinus",
+            glucose_mg_per_dl=88,
+            response="better",
+        ),
+        metadata=home.as_("technologist"),
+    )
+    answer = await home.reactions.RecordMedicationGiven(
+        reactions_pb2.RecordMedicationGivenRequest(
+            header=header("dose"),
+            reaction_id="rea-1",
+            drug="epinephrine",
+            route="IM",
+            site="left anterolateral thigh",
+            lot="EPI-9",
+        ),
+        metadata=home.as_("responder"),
+    )
+    [vitals], [dose] = answer.reaction.vitals, answer.reaction.given
+
+    assert (vitals.oxygen_l_per_min, vitals.rhythm, vitals.glucose_mg_per_dl, vitals.response) == (
+        "0",
+        "sinus",
+        88,
+        "better",
+    )
+    assert (dose.site, dose.lot) == ("left anterolateral thigh", "EPI-9")

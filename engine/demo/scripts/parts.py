@@ -28,6 +28,8 @@ SCREENING = {
         "recent_contrast": "no",
         "agent": "iohexol",
         "access": "20 G, left antecubital fossa",
+        "earlier_contrast": "one CT with contrast years ago, agent not known, no reaction",
+        "no_premedication": True,
     }
 }
 KIT = {
@@ -43,6 +45,10 @@ CONTRAST = {
     "volume_ml": "80",
     "route": "IV",
     "lot": "DEMO-LOT-1",
+    "expires_on": {"year": 2099, "month": 6, "day": 30},
+    "rate_ml_per_s": "3",
+    "iv_site": "left antecubital fossa",
+    "iv_gauge": 20,
 }
 
 

@@ -65,9 +65,9 @@ def comes_back(pack: Pack | None) -> Advice:
     return NO_ROW
 
 
-def follow_up(pack: Pack | None) -> tuple[Advice, ...]:
-    """Return the pack's rows on tryptase and referral; each says for which severity it holds."""
-    rows = (row for row in (pack.advice if pack else ()) if row.topic in ("tryptase", "referral"))
+def follow_up(pack: Pack | None, *topics: str) -> tuple[Advice, ...]:
+    """Return the pack's rows on tryptase, referral or whichever topics; each says for which severity it holds."""
+    rows = (row for row in (pack.advice if pack else ()) if row.topic in topics)
     return tuple(_of(row, row.text) for row in rows)
 
 

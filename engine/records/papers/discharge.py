@@ -28,7 +28,8 @@ _DROWSY = ("diphenhydramine",)
 class DischargeSummary:
     """What a patient takes home. `return_signs` are what to call 911 or come back for; `advice` everything else.
 
-    `contact_number` and `hospital` are the site's signed plan's, or say that it gives none.
+    `tryptase` is for whoever treats the patient next: whether it was drawn; `tryptase_advice` the pack's rows where the
+    reaction calls for them. `contact_number` and `hospital` are the site's signed plan's, or say that it gives none.
     """
 
     head: Head
@@ -45,6 +46,8 @@ class DischargeSummary:
     return_signs: tuple[Advice, ...]
     advice: tuple[Advice, ...]
     people: People
+    tryptase: str
+    tryptase_advice: tuple[Advice, ...]
     contact_number: str
     hospital: str
 
@@ -74,6 +77,8 @@ def discharge_summary(facts: Facts) -> DischargeSummary:
         ),
         advice=_advice(facts, course),
         people=facts.people(),
+        tryptase=facts.told().tryptase,
+        tryptase_advice=advice.follow_up(facts.case.pack, "tryptase") if facts.calls_for_follow_up else (),
         contact_number=(facts.case.plan.patient_phone if facts.case.plan else "") or NOT_IN_PLAN,
         hospital=facts.case.hospital,
     )

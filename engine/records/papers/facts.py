@@ -14,6 +14,7 @@ from engine.records.papers.agent import exact
 from engine.records.papers.nature import Nature, nature_of, sign_kind
 from engine.records.papers.parts import (
     ERASED,
+    NOT_IN_MG,
     NOT_MEASURED,
     NOT_RECORDED,
     UNKNOWN,
@@ -28,6 +29,7 @@ from engine.records.papers.parts import (
     Patient,
     People,
     Sign,
+    Told,
     Total,
     Vitals,
 )
@@ -35,6 +37,16 @@ from engine.records.strip import moment
 from engine.records.timeline import dose_text, step_name, words
 
 _KINDS = {"allergic": "allergic-like", "unknown": "unknown to the pack"}
+_VIAL_AND_LINE = ("brand", "rate_ml_per_s", "expires_on", "iv_site", "iv_gauge")
+_DRAWN = {None: NOT_RECORDED, True: "drawn, when is not recorded", False: "not drawn"}
+_TOLD_AT = (
+    "ems_arrived_at",
+    "referrer_told_at",
+    "family_told_at",
+    "called_back_at",
+    "kit_restocked_at",
+    "debriefed_at",
+)
 _OVER = frozenset({"disposed", "documented"})
 _WORD = {"none": "no order in the engine", "standing_order": "by standing order, no physician connected"}
 
@@ -94,6 +106,14 @@ class Facts:
     def nature(self) -> Nature:
         """Allergic-like, physiologic, extravasation or unsure."""
         return nature_of(self.case.pack, self._signs(), self._presentations())
+
+    @property
+    def calls_for_follow_up(self) -> bool:
+        """Whether it was of a kind and grade after which tryptase and referral are to be thought of."""
+        return self.nature.kind in ("allergic-like", "unsure") and self.entry("worst_severity") in (
+            "moderate",
+            "severe",
+        )
 
     def head(self, kind: str, title: str) -> Head:
         """Return which document this is and from what it was made."""
@@ -167,6 +187,7 @@ class Facts:
                 route=dose.get("route") or UNKNOWN,
                 lot=dose.get("lot") or NOT_RECORDED,
                 given_at=self.time(dose["given_at"]),
+                **{name: recorded(dose.get(name)) for name in _VIAL_AND_LINE},
             )
             for dose in (first, *(self.of("contrast.further_doses") or []))
         )
@@ -243,7 +264,7 @@ class Facts:
             resolved_at=self.time(self.entry("resolved_at")),
             disposition=words(gone["disposition"]).replace("ems", "EMS") if gone else "not decided yet",
             disposition_at=self.time(gone["at"] if gone else None),
-            emergency_call=call["service"] if call else "none recorded",
+            emergency_call=call["service"] if call else NOT_RECORDED,
             emergency_called_at=self.time(call["called_at"] if call else None),
             allergy_documented=_stated(stated["allergy_documented"]),
             instructions_given=_stated(stated["instructions_given"]),
@@ -283,6 +304,7 @@ class Facts:
         for sign, (text, at) in self._signs().items():
             kind = sign_kind(self.case.pack, sign)
             yield Sign(
+                sign_id=sign,
                 text=text,
                 kind=_KINDS.get(kind, kind),
                 severity=rows[sign].severity if sign in rows else UNKNOWN,
@@ -325,7 +347,7 @@ class Facts:
             given_at=self.time(drug["given_at"]),
             what=_what(drug, orders[-1]["order"] if drug["ordered"] and orders else None),
             drug=drug["drug"],
-            dose_mg=drug["dose_mg"] or ("not counted in mg" if any(amounts) else UNKNOWN),
+            dose_mg=drug["dose_mg"] or (NOT_IN_MG if any(amounts) else UNKNOWN),
             concentration_mg_per_ml=drug["concentration_mg_per_ml"] or UNKNOWN,
             volume_ml=drug["volume_ml"] or UNKNOWN,
             route=drug["route"] or UNKNOWN,
@@ -336,6 +358,10 @@ class Facts:
             citation=drug["citation"] or "no row of the pack",
             evidence=drug["evidence"] or UNKNOWN,
             note="; ".join(note for note in notes if note) or "none",
+            site=drug["site"] or not_said(drug["row_site"]),
+            lot=recorded(drug["lot"]),
+            response=self._response(drug),
+            running_total_mg=self._running(drug) if drug["dose_mg"] or not any(amounts) else NOT_IN_MG,
         )
 
     def _total(self, doses: list[Mapping[str, Any]]) -> Total:
@@ -349,6 +375,54 @@ class Facts:
             total_mg=f"at least {known}: a dose is unknown" if short else known,
             last_at=self.time(max((dose["given_at"] for dose in doses), key=moment)),
         )
+
+    def _response(self, drug: Mapping[str, Any]) -> str:
+        """Return what was said of a dose's effect: with vital signs taken after it and before the next dose."""
+        given = moment(drug["given_at"])
+        later = [moment(x["given_at"]) for x in self._given() if moment(x["given_at"]) > given]
+        said = [
+            f"{self.time(one['at'])}: {one['response']}"
+            for one in self.entry("vitals") or []
+            if one["response"] and given <= moment(one["at"]) and all(moment(one["at"]) < x for x in later)
+        ]
+        return "; ".join(said) or NOT_RECORDED
+
+    def _running(self, drug: Mapping[str, Any]) -> str:
+        """Return the sum of a drug's doses up to this one."""
+        until = moment(drug["given_at"])
+        same = [
+            one
+            for one in self.of("interventions.medications") or []
+            if (one["counter"] or one["drug"]) == (drug["counter"] or drug["drug"])
+            and moment(one["given_at"]) <= until
+        ]
+        return self._total(same).total_mg
+
+    def told(self) -> Told:
+        """Return what was told besides the treatment."""
+        said = self.entry("follow_up") or {}
+        drawn = said.get("tryptase_drawn")
+        drawn_at = said.get("tryptase_drawn_at")
+        return Told(
+            tryptase=f"drawn {self.time(drawn_at)}" if drawn_at else _DRAWN[drawn],
+            differential=recorded(said.get("differential")),
+            referred_to_allergist=recorded(said.get("referred_to_allergist")),
+            safety_event_number=recorded(said.get("safety_event_number")),
+            medwatch_reported=recorded(said.get("medwatch_reported")),
+            **{name: self.time(said.get(name)) for name in _TOLD_AT},
+        )
+
+    def iv_access(self) -> str:
+        """Return where the IV line is and its gauge: as told with the contrast, else as the screening has it."""
+        lines = [
+            (f"{dose.iv_gauge} G, " if dose.iv_gauge != NOT_RECORDED else "gauge not recorded, ")
+            + (dose.iv_site if dose.iv_site != NOT_RECORDED else "site not recorded")
+            for dose in self.contrast()
+            if (dose.iv_site, dose.iv_gauge) != (NOT_RECORDED, NOT_RECORDED)
+        ]
+        screened = (self.of("screening.answers") or {}).get("access")
+        by_screening = f"{screened} (by the screening)" if screened else NOT_RECORDED
+        return "; ".join(dict.fromkeys(lines)) or by_screening
 
     def _vitals(self, one: Mapping[str, Any]) -> Vitals:
         def measured(name: str) -> str:
@@ -364,8 +438,23 @@ class Facts:
             heart_rate_bpm=measured("heart_rate_bpm"),
             spo2_percent=measured("spo2_percent"),
             respiratory_rate_bpm=measured("respiratory_rate_bpm"),
+            oxygen_l_per_min=recorded(one.get("oxygen_l_per_min")),
+            rhythm=recorded(one.get("rhythm")),
+            glucose_mg_per_dl=measured("glucose_mg_per_dl"),
             conscious=NOT_RECORDED if conscious is None else "yes" if conscious else "NO",
         )
+
+
+def recorded(value: Any) -> str:
+    """Return what was said as a word; what nobody said is not recorded."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return NOT_RECORDED if value in (None, "") else str(value)
+
+
+def not_said(row: str | None) -> str:
+    """Return that nobody said it, and what the row says it should be."""
+    return f"{NOT_RECORDED}; the row says: {row}" if row else NOT_RECORDED
 
 
 def _what(drug: Mapping[str, Any], order: Mapping[str, Any] | None) -> str:

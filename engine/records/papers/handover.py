@@ -49,6 +49,7 @@ class EmsHandover:
     vitals: tuple[Vitals, ...]
     vitals_left_out: int
     iv_access: str
+    tryptase: str
     site: str
     site_address: str
     ems_entrance: str
@@ -76,7 +77,8 @@ def ems_handover(facts: Facts) -> EmsHandover:
         measures=facts.measures()[-ROWS:],
         vitals=_ends(vitals),
         vitals_left_out=max(len(vitals) - ROWS, 0),
-        iv_access=_access(facts),
+        iv_access=facts.iv_access(),
+        tryptase=facts.told().tryptase,
         site=place.name or facts.text("site.site_id"),
         site_address=place.address or UNKNOWN,
         ems_entrance=_entrance(facts),
@@ -108,9 +110,3 @@ def _phones(facts: Facts) -> str:
 def _ends(rows: tuple[_Row, ...]) -> tuple[_Row, ...]:
     """Return at most ROWS rows: the first, and the newest."""
     return rows if len(rows) <= ROWS else (rows[0], *rows[1 - ROWS :])
-
-
-def _access(facts: Facts) -> str:
-    routes = dict.fromkeys(dose.route for dose in facts.contrast())
-    given = f"contrast went in by {', '.join(routes)}; " if routes else ""
-    return f"{given}site and gauge unknown: not recorded"

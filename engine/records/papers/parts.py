@@ -14,6 +14,7 @@ from engine.reactions.pack import Pack
 UNKNOWN = "unknown"
 NOT_RECORDED = "not recorded"
 NOT_MEASURED = "not measured"
+NOT_IN_MG = "not counted in mg"
 ERASED = "erased"
 NOT_IN_PLAN = "not given by the site's plan"
 FORMAT = "attend-reaction-document/1"
@@ -114,12 +115,18 @@ class Contrast:
     route: str
     lot: str
     given_at: str
+    brand: str
+    rate_ml_per_s: str
+    expires_on: str
+    iv_site: str
+    iv_gauge: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
     """A sign that was tapped, with the pack's reading of it."""
 
+    sign_id: str
     text: str
     kind: str
     severity: str
@@ -150,11 +157,17 @@ class Vitals:
     spo2_percent: str
     respiratory_rate_bpm: str
     conscious: str
+    oxygen_l_per_min: str
+    rhythm: str
+    glucose_mg_per_dl: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dose:
-    """A drug that went in. `what` is the one line with mg, mg/mL, mL and route; `note` what a reader must know."""
+    """A drug that went in. `what` is the one line with mg, mg/mL, mL and route; `note` what a reader must know.
+
+    `running_total_mg` is what the drug adds up to with this dose, over the whole session and every route.
+    """
 
     given_at: str
     what: str
@@ -168,6 +181,10 @@ class Dose:
     citation: str
     evidence: str
     note: str
+    site: str
+    lot: str
+    response: str
+    running_total_mg: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +228,23 @@ class Outcome:
     emergency_called_at: str
     allergy_documented: str
     instructions_given: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What was told besides the treatment, and when; whatever nobody said is not recorded."""
+
+    ems_arrived_at: str
+    tryptase: str
+    differential: str
+    referred_to_allergist: str
+    referrer_told_at: str
+    family_told_at: str
+    called_back_at: str
+    safety_event_number: str
+    medwatch_reported: str
+    kit_restocked_at: str
+    debriefed_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

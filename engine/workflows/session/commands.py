@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import ClassVar
 
 from engine.kernel.commands import Command
+from engine.workflows.session.offline_log import OfflineEntry
 from engine.workflows.session.state import (
     Allergy,
     CancelReason,
     CredentialEvidence,
     KitItem,
     LineEvidence,
-    OfflineEntry,
     Order,
     PatientIdentity,
     Screening,
@@ -271,7 +271,10 @@ class StartInjection(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordContrastGiven(Command):
-    """Report contrast that went in. Without READY it is kept and marked as a bypassed interlock."""
+    """Report contrast that went in. Without READY it is kept and marked as a bypassed interlock.
+
+    What is left out was not said; `iv_site` and `iv_gauge` (in gauge) are those of the line it went into.
+    """
 
     fact: ClassVar[bool] = True
     agent: str
@@ -281,6 +284,11 @@ class RecordContrastGiven(Command):
     route: str
     lot: str
     given_at: dt.datetime
+    brand: str = ""
+    rate_ml_per_s: Decimal | None = None
+    expires_on: dt.date | None = None
+    iv_site: str = ""
+    iv_gauge: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

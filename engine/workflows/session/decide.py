@@ -18,11 +18,10 @@ from engine.workflows.session import readiness
 from engine.workflows.session.chart import against, folded, given_identifiers
 from engine.workflows.session.evolve import evolve
 from engine.workflows.session.offline import fresh, opens, reaction_of
+from engine.workflows.session.offline_log import OfflineEntry, OfflineKind
 from engine.workflows.session.state import (
     PRESENCE_OWED,
     Objectives,
-    OfflineEntry,
-    OfflineKind,
     PremedicationChoice,
     Ready,
     SessionState,
@@ -157,6 +156,11 @@ def _contrast(s: SessionState, m: c.RecordContrastGiven, x: Context) -> Iterator
         route=m.route,
         lot=m.lot,
         given_at=m.given_at,
+        brand=m.brand,
+        rate_ml_per_s=m.rate_ml_per_s,
+        expires_on=m.expires_on,
+        iv_site=m.iv_site,
+        iv_gauge=m.iv_gauge,
     )
     if not s.injecting:
         lost = readiness.missing(s, x.now)

@@ -6,13 +6,13 @@ from decimal import Decimal
 from typing import ClassVar
 
 from engine.kernel.events import Event, declared
+from engine.workflows.session.offline_log import OfflineEntry
 from engine.workflows.session.state import (
     Allergy,
     CancelReason,
     CredentialEvidence,
     KitItem,
     LineEvidence,
-    OfflineEntry,
     Order,
     PatientIdentity,
     PremedicationChoice,
@@ -285,6 +285,11 @@ class ContrastGiven(Event):
     route: str
     lot: str
     given_at: dt.datetime
+    brand: str = ""
+    rate_ml_per_s: Decimal | None = None
+    expires_on: dt.date | None = None
+    iv_site: str = ""
+    iv_gauge: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

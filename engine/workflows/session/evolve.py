@@ -8,13 +8,13 @@ from typing import Any
 from engine.kernel.commands import Actor
 from engine.kernel.events import Event, Recorded
 from engine.workflows.session import events as e
+from engine.workflows.session.offline_log import OfflineLog
 from engine.workflows.session.state import (
     PRESENCE_OWED,
     Attestation,
     ContrastDose,
     Gap,
     Kit,
-    OfflineLog,
     SessionState,
 )
 
@@ -133,6 +133,11 @@ def _contrast(s: SessionState, v: e.ContrastGiven, at: dt.datetime, by: Actor) -
         route=v.route,
         lot=v.lot,
         given_at=v.given_at,
+        brand=v.brand,
+        rate_ml_per_s=v.rate_ml_per_s,
+        expires_on=v.expires_on,
+        iv_site=v.iv_site,
+        iv_gauge=v.iv_gauge,
         bypassed=not s.injecting,
     )
     return replace(s, contrast=(*s.contrast, dose))

@@ -4,7 +4,8 @@ Rule: a log never changes anything twice, in whatever parts and order it comes; 
 """
 
 from engine.workflows.session.commands import ReportOfflineLog
-from engine.workflows.session.state import OfflineEntry, OfflineKind, SessionState
+from engine.workflows.session.offline_log import OfflineEntry, OfflineKind
+from engine.workflows.session.state import SessionState
 
 
 def fresh(s: SessionState, m: ReportOfflineLog) -> tuple[OfflineEntry, ...]:

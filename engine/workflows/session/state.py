@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+from engine.workflows.session.offline_log import OfflineLog
+
 PRESENCE_OWED = ("identifying", "reviewing", "cleared", "injecting", "monitoring")
 
 
@@ -62,6 +64,16 @@ class PriorReaction:
     delayed: str = "unknown"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PremedicationGiven:
+    """A drug of a premedication that the patient had before this exam, as told; None: not known."""
+
+    drug: str
+    dose_mg: Decimal | None = None
+    route: str = ""
+    given_at: dt.datetime | None = None
+
+
 _NO = frozenset({"no", "none", "not_applicable"})
 
 
@@ -70,7 +82,8 @@ class Screening:
     """Pre-contrast screening. `unknown` is an answer of its own and is never shown as none.
 
     Answers are yes, no or unknown; any other word counts as unknown. `agent` is the one planned, `access` the IV
-    access in words, both "" while nobody said.
+    access in words, `earlier_contrast` the earlier exposures in words, each "" while nobody said. Premedication: what
+    was given, or that none was; neither while nobody said.
     """
 
     prior_reaction: str = "unknown"
@@ -96,6 +109,9 @@ class Screening:
     recent_contrast: str = "unknown"
     agent: str = ""
     access: str = ""
+    earlier_contrast: str = ""
+    no_premedication: bool = False
+    premedication_given: tuple[PremedicationGiven, ...] = ()
 
     def answer(self, question: str) -> Literal["yes", "no", "unknown"]:
         """Return the answer to a question; a word that is none of the answers is unknown."""
@@ -337,6 +353,11 @@ class ContrastDose:
     lot: str
     given_at: dt.datetime
     bypassed: bool
+    brand: str = ""
+    rate_ml_per_s: Decimal | None = None
+    expires_on: dt.date | None = None
+    iv_site: str = ""
+    iv_gauge: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,58 +379,6 @@ class Objectives:
     observation_s: int = 30 * 60
     line_lost_ring_s: int = 15
     credential_check_s: int = 3600
-
-
-class OfflineKind(StrEnum):
-    """What a console wrote down without the network."""
-
-    ONSET = "onset"
-    SIGNS = "signs"
-    VITALS = "vitals"
-    WEIGHT = "weight"
-    STEP_DONE = "step_done"
-    READ_BACK = "read_back"
-    MEDICATION = "medication"
-    EMERGENCY_CALL = "emergency_call"
-    IMPROVING = "improving"
-    RESOLVED = "resolved"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfflineEntry:
-    """One fact of a console's log. `entry_id` is the device's own; `at` is its clock's time; the rest is by `kind`."""
-
-    entry_id: str
-    kind: OfflineKind
-    at: dt.datetime
-    by: str
-    signs: tuple[str, ...] = ()
-    systolic_mmhg: int | None = None
-    diastolic_mmhg: int | None = None
-    heart_rate_bpm: int | None = None
-    spo2_percent: int | None = None
-    respiratory_rate_bpm: int | None = None
-    conscious: bool | None = None
-    weight_kg: Decimal | None = None
-    weight_method: str = ""
-    step_id: str = ""
-    drug: str = ""
-    route: str = ""
-    dose_mg: Decimal | None = None
-    concentration_mg_per_ml: Decimal | None = None
-    volume_ml: Decimal | None = None
-    service: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfflineLog:
-    """A console's log as far as it has come in: the reaction that it is of, and which entries were taken."""
-
-    log_id: str
-    reaction_id: str
-    entries: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,12 @@ from engine.kernel.commands import Actor, Command
 from engine.kernel.machine import Machine
 from engine.workflows import session
 from engine.workflows.session import commands as c
+from engine.workflows.session.offline_log import OfflineEntry, OfflineKind
 from engine.workflows.session.state import (
     CancelReason,
     CredentialEvidence,
     LayerResult,
     LineEvidence,
-    OfflineEntry,
-    OfflineKind,
     Order,
     PatientIdentity,
     Screening,
