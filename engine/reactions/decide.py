@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from engine.kernel.commands import Command, TimerFired
 from engine.kernel.events import Event
@@ -192,7 +193,13 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
     )
     given = e.MedicationGiven(
         medication=medication,
-        beyond=protocol.beyond(x.objectives.pack_of(s), medication, s, ordered=step.orders if step else 0),
+        beyond=protocol.beyond(
+            x.objectives.pack_of(s),
+            medication,
+            s,
+            ordered=step.orders if step else 0,
+            doses_mg=_doses_said(step, m),
+        ),
         authority=authority(s, m),
         offline=m.offline,
     )
@@ -203,6 +210,12 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
         yield done
         after = evolve(after, done, x.now)
     yield from _watch_on(after, x)
+
+
+def _doses_said(step: StepState | None, m: c.RecordMedicationGiven) -> tuple[Decimal, ...]:
+    """Return what the volume of a dose is said to hold: the dose reported, and the one of the order it answers."""
+    order = step.order if step is not None and _ordered_now(step, m) else None
+    return tuple(dose for dose in (m.dose_mg, order.dose_mg if order else None) if dose is not None)
 
 
 def _watch_on(s: ReactionState, x: Context) -> Iterator[Event]:

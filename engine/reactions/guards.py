@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from engine.reactions.dose import cumulative_cap_mg, plain
+from engine.reactions.dose import cumulative_cap_mg, measure, plain
 from engine.reactions.pack import DrugRow, Pack
 
 EPINEPHRINE = "epinephrine"
@@ -207,13 +207,11 @@ def fresh_order_problem(row: DrugRow, *, ordered: int, given: int) -> Problem | 
     )
 
 
-def product_problem(
-    row: DrugRow, *, concentration_mg_per_ml: Decimal | None, route: str, volume_ml: Decimal | None = None
-) -> Problem | None:
-    """Return WRONG_PRODUCT, WRONG_ROUTE or WRONG_VOLUME when what is in the hand is not what the row says.
+def product_problem(row: DrugRow, *, concentration_mg_per_ml: Decimal | None, route: str) -> Problem | None:
+    """Return WRONG_ROUTE or WRONG_PRODUCT when what is in the hand is not what the row says.
 
-    Catches the tenfold errors between 1 mg/mL and 0.1 mg/mL (traps X-1 to X-4 and X-6): the volume is the row's
-    largest single one. A concentration the row does not state is not judged.
+    Catches the tenfold errors between 1 mg/mL and 0.1 mg/mL (traps X-1, X-2 and X-4). A concentration the row does not
+    state is not judged.
     """
     if route != row.route:
         return Problem(
@@ -229,14 +227,42 @@ def product_problem(
             f"not from {plain(concentration_mg_per_ml)} mg/mL.",
             row_id=row.id,
         )
-    cap = single_cap_mg(row)
-    if cap is not None and expected and volume_ml is not None and volume_ml * expected > cap:
-        return Problem(
-            reason="WRONG_VOLUME",
-            sentence=f"{plain(volume_ml)} mL of {plain(expected)} mg/mL is more than {plain(cap)} mg.",
-            row_id=row.id,
-        )
     return None
+
+
+def volume_problem(
+    pack: Pack,
+    row: DrugRow,
+    *,
+    volume_ml: Decimal | None,
+    concentration_mg_per_ml: Decimal | None,
+    doses_mg: Iterable[Decimal],
+) -> Problem | None:
+    """Return WRONG_VOLUME when a volume does not hold one of the doses that it is said to be (traps X-3 and X-6).
+
+    `doses_mg` are the dose reported and the one ordered, as far as known; a volume that was rounded down to the
+    syringe's mark holds them. Where neither is known the row's largest single dose is the most that it may hold. How
+    large a dose may be is another guard's: a dose past its cap in its own volume is no wrong volume.
+    """
+    concentration = row.concentration_mg_per_ml or concentration_mg_per_ml
+    if volume_ml is None or not concentration:
+        return None
+    held, said, cap = volume_ml * concentration, tuple(doses_mg), single_cap_mg(row)
+    wrong = [
+        dose
+        for dose in said
+        if held != dose and volume_ml != measure(pack.syringe_marks, dose / concentration)
+    ]
+    if not said and cap is not None and held > cap:
+        wrong = [cap]
+    if not wrong:
+        return None
+    return Problem(
+        reason="WRONG_VOLUME",
+        sentence=f"{plain(volume_ml)} mL of {plain(concentration)} mg/mL is {plain(held)} mg, "
+        f"not {plain(wrong[0])} mg.",
+        row_id=row.id,
+    )
 
 
 def order_problems(

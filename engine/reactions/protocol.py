@@ -18,6 +18,7 @@ from engine.reactions.guards import (
     fresh_order_problem,
     order_problems,
     product_problem,
+    volume_problem,
 )
 from engine.reactions.pack import DrugRow, Pack
 from engine.reactions.resolve import DoseOption, ProtocolStep, Situation, resolve
@@ -256,22 +257,28 @@ def problems(pack: Pack, wanted: OrderedDose, state: ReactionState, now: dt.date
     return tuple(problem.reason for problem in found)
 
 
-def beyond(pack: Pack, given: Medication, state: ReactionState, *, ordered: int) -> tuple[str, ...]:
+def beyond(
+    pack: Pack, given: Medication, state: ReactionState, *, ordered: int, doses_mg: Iterable[Decimal]
+) -> tuple[str, ...]:
     """Return what stands against a reported dose: it is kept all the same, and flagged.
 
     `ordered` is how often its step was ordered: a row that needs a fresh order for each dose is counted by it.
+    `doses_mg` are what the volume is said to hold: the dose reported, and the one ordered.
     """
     row = _row(pack, given.row_id)
     if row is None:
         return ()
     times = sum(1 for dose in state.given if pack.row_id(dose.row_id) == row.id)
+    strength = given.concentration_mg_per_ml
     found = (
         *order_problems(pack, row, given.dose_mg, state.doses, given.given_at, age_years=state.age_years),
-        product_problem(
+        product_problem(row, concentration_mg_per_ml=strength, route=given.route)
+        or volume_problem(
+            pack,
             row,
-            concentration_mg_per_ml=given.concentration_mg_per_ml,
-            route=given.route,
             volume_ml=given.volume_ml,
+            concentration_mg_per_ml=strength,
+            doses_mg=doses_mg,
         ),
         fresh_order_problem(row, ordered=ordered, given=times),
     )

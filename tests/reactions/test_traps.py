@@ -86,6 +86,33 @@ def test_x3_the_whole_arrest_syringe_is_not_for_a_patient_with_a_pulse() -> None
     assert {"WRONG_VOLUME", "DOSE_OVER_CAP"} <= set(found)
 
 
+def test_a_dose_past_its_cap_in_its_own_volume_is_no_wrong_volume() -> None:
+    """0.5 mg ordered with a reason and given as 0.5 mL of 1 mg/mL is over the cap; that is all that is said of it."""
+    play = graded()
+    exact = {"concentration_mg_per_ml": Decimal(1)}
+    play.do(order(play, dose_mg=Decimal("0.5"), override_reason="poor response"), PHYSICIAN)
+
+    assert reported(play, "IM", dose_mg=Decimal("0.5"), volume_ml=Decimal("0.50"), **exact) == (
+        "DOSE_OVER_CAP",
+    )
+
+
+def test_less_than_ordered_in_the_ordered_volume_is_a_wrong_volume() -> None:
+    """What was drawn up is not what the report says; and what was given instead of the order is told as such."""
+    play = graded()
+    play.do(order(play), PHYSICIAN)
+    exact = {"concentration_mg_per_ml": Decimal(1)}
+
+    assert reported(play, "IM", dose_mg=Decimal("0.15"), volume_ml=Decimal("0.3"), **exact) == (
+        "WRONG_VOLUME",
+    )
+    play = graded()
+    play.do(order(play), PHYSICIAN)
+    assert reported(play, "IM", dose_mg=Decimal("0.15"), volume_ml=Decimal("0.15"), **exact) == (
+        "WRONG_VOLUME",
+    )
+
+
 def test_x4_the_intramuscular_dose_is_not_pushed() -> None:
     """0.3 mg ordered IV is above the single dose; 0.3 mg IM heard as IV does not match."""
     play = graded()
