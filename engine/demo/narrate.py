@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from engine.records.timeline import after, vitals_line, words
+from engine.records.timeline import after, follow_up_line, vitals_line, words
 
 Said = Callable[[Mapping[str, Any]], str]
 
@@ -123,6 +123,7 @@ STORY: dict[str, tuple[str, Said]] = {
         "bold red",
         lambda e: f"{e['service']} is called" + (f" to {e['address']}" if e.get("address") else ""),
     ),
+    "FollowUpRecorded": ("white", lambda e: follow_up_line(e).lower()[:1] + follow_up_line(e)[1:]),
     "VitalsDue": ("yellow", lambda e: "vital signs are due again"),
     "ObservationReached": ("yellow", lambda e: "the shortest observation is over"),
     "ReactionResolved": ("green", lambda e: "every sign has gone"),

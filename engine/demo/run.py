@@ -447,7 +447,13 @@ def _facts(events: Sequence[Any]) -> dict[str, str]:
         "gaps": str(sum(kind == "GapOpened" for kind, _ in fields)),
         "ready_fell": str(sum(kind == "ReadyRevoked" for kind, _ in fields)),
         "reactions": str(sum(kind == "ReactionReported" for kind, _ in fields)),
-        "epinephrine_doses": str(len(epinephrine)),
+        "epinephrine_mg_each": ", ".join(map(str, epinephrine)),
+        "went_past": ", ".join(
+            past for kind, one in fields if kind == "StepOrdered" for past in one["overrides"]
+        ),
+        "beyond": ", ".join(
+            cap for kind, one in fields if kind == "MedicationGiven" for cap in one["beyond"]
+        ),
         "epinephrine_mg": str(sum(epinephrine, Decimal(0))),
     }
     for kind, one in fields:

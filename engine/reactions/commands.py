@@ -56,7 +56,10 @@ class RecordSigns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordVitals(Command):
-    """Report vital signs; None and "" mean not measured. `response` is how the dose before has worked, as seen."""
+    """Report vital signs; None and "" mean not measured.
+
+    `response` is how the doses since the last such word have worked, as seen.
+    """
 
     fact: ClassVar[bool] = True
     systolic_mmhg: int | None = None

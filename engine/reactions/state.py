@@ -47,7 +47,8 @@ class Offline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """One set of vital signs; None and "" mean not measured. `response` is how the last dose worked, as seen."""
+    """One set of vital signs; None and "" mean not measured. `response` is how the doses since the
+    last such word have worked, as seen."""
 
     at: dt.datetime
     systolic_mmhg: int | None = None

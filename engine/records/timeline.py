@@ -87,7 +87,7 @@ def vitals_line(p: Payload) -> str:
             shown.append(label.format(vitals[name]))
     if vitals.get("rhythm"):
         shown.append(f"rhythm: {vitals['rhythm']}")
-    response = f"; response to the last dose: {vitals['response']}" if vitals.get("response") else ""
+    response = f"; response: {vitals['response']}" if vitals.get("response") else ""
     return "Vital signs: " + (", ".join(shown) or "none measured") + response
 
 
@@ -129,15 +129,15 @@ def _given(p: Payload) -> str:
     return f"Given{word}: {dose_text(p['medication'])}, by {p['shown'](p['medication']['given_by'])}{beyond}"
 
 
-def _follow_up(p: Payload) -> str:
+def follow_up_line(p: Payload) -> str:
+    """Say what was told besides the treatment in one line."""
     said = {name: value for name, value in p["follow_up"].items() if value not in (None, "")}
     return "Follow-up: " + "; ".join(
-        f"{words(name.removesuffix('_at'))} {shown_value(value)}" for name, value in said.items()
+        f"{words(name.removesuffix('_at'))} {_shown(value)}" for name, value in said.items()
     )
 
 
-def shown_value(value: Any) -> str:
-    """Return a value that was told as a word: a yes or no, a moment to the second, or itself."""
+def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
@@ -238,7 +238,7 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "ReactionImproving": ("reaction", "Patient improving"),
     "ReactionResolved": ("reaction", "Signs resolved"),
     "ReactionDisposed": ("reaction", lambda p: f"Disposition: {words(p['disposition'])}"),
-    "FollowUpRecorded": ("reaction", _follow_up),
+    "FollowUpRecorded": ("reaction", follow_up_line),
     "ReactionDocumented": ("reaction", "Reaction documented"),
     "AddendumOpened": (
         "exception",

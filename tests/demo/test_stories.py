@@ -4,13 +4,17 @@ import json
 import socket
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from engine.demo.caller import methods
-from engine.demo.script import Do
-from engine.demo.scripts.stories import STORIES
+from engine.demo.script import Advance, Await, Do
+from engine.demo.scripts.stories import ABOVE_CAP_MG, FLUID, STORIES
+from engine.demo.scripts.treating import REPEAT_S
+from tests.reactions.packs import pack
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +70,41 @@ def test_drugs_are_given_by_the_responder(name: str) -> None:
 
     assert {step.by for step in acts} <= {"responder"}
     assert bool(acts) == (name in ("mild", "moderate", "severe"))
+
+
+def test_the_severe_story_repeats_a_dose_and_then_goes_past_a_cap_on_purpose() -> None:
+    """Refused too soon, repeated as offered once it is due, then a larger dose: refused, and ordered with a reason."""
+    story = STORIES["severe"]
+    shown = SimpleNamespace(offer=lambda drug, route, **change: (drug, change))
+    orders = [
+        (step.refused, *step.fields(shown)) if isinstance(step, Do) else step.event
+        for step in story.physician
+        if (isinstance(step, Do) and step.rpc == "ReactionService.OrderStep")
+        or (isinstance(step, Await) and step.event == "RepeatDue")
+    ]
+    above = {"dose_mg": ABOVE_CAP_MG}
+
+    assert orders[:4] == [
+        ("", "epinephrine", {}),
+        ("REPEAT_TOO_SOON", "epinephrine", {}),
+        ("", FLUID, {}),
+        "RepeatDue",
+    ]
+    assert orders[4:7] == [("", "epinephrine", {}), "RepeatDue", ("DOSE_OVER_CAP", "epinephrine", above)]
+    refused, drug, change = orders[7]
+    assert (refused, drug, change["dose_mg"]) == ("", "epinephrine", ABOVE_CAP_MG)
+    assert change["override_reason"]
+
+
+def test_the_severe_story_keeps_within_the_pack() -> None:
+    """It waits the row's whole interval, goes above its single cap, and lands on the total without going past it."""
+    row = pack().drug("A-EPI-IM")
+    waits = [step.seconds for step in STORIES["severe"].technologist if isinstance(step, Advance)]
+    assert row.max_single_mg is not None
+
+    assert row.repeat_min_s == REPEAT_S and waits.count(REPEAT_S) == 2
+    assert row.max_single_mg < Decimal(ABOVE_CAP_MG)
+    assert 2 * row.max_single_mg + Decimal(ABOVE_CAP_MG) == pack().value("cumulative_epinephrine_mg")
 
 
 def test_a_used_port_is_reported_with_the_fix(tmp_path: Path) -> None:

@@ -15,17 +15,22 @@ from engine.demo.scripts.parts import (
 from engine.demo.scripts.treating import (
     TREATED,
     base_set,
+    crew_arrived,
     dispose,
     grade,
+    measured,
     order,
     read_back_and_give,
     repeat_and_give,
     report,
     settle,
+    watch_until_repeat_is_due,
     wrong_read_back,
 )
 
 FLUID = "0.9 % saline or lactated Ringer's"
+#: Above the row's single cap of 0.3 mg; with two doses of 0.3 mg it lands on the total of 1 mg and not above it.
+ABOVE_CAP_MG = "0.4"
 
 UNEVENTFUL = Script(
     name="uneventful",
@@ -100,7 +105,7 @@ MODERATE = Script(
 
 SEVERE = Script(
     name="severe",
-    summary="anaphylaxis two minutes after the injection: IM epinephrine, 911, a second dose above the cap, to EMS",
+    summary="anaphylaxis two minutes in: IM epinephrine, 911, the same again when due, then above the cap, to EMS",
     technologist=(
         *PREPARE,
         *TO_READY,
@@ -108,25 +113,27 @@ SEVERE = Script(
         Advance(2 * 60),
         *report(
             ("S-A2-1", "S-A2-4", "S-A3-5"),
-            {"systolic_mmhg": 78, "diastolic_mmhg": 44, "heart_rate_bpm": 128, "spo2_percent": 91},
+            {
+                "systolic_mmhg": 78,
+                "diastolic_mmhg": 44,
+                "heart_rate_bpm": 128,
+                "spo2_percent": 91,
+                "respiratory_rate_bpm": 26,
+                "conscious": True,
+            },
         ),
         *base_set(),
         *wrong_read_back(),
         *repeat_and_give(),
         Do("ReactionService.RecordEmergencyCalled", {"service": "911"}),
         *read_back_and_give(),
-        Advance(5 * 60),
-        Await("RepeatDue"),
-        Do(
-            "ReactionService.RecordVitals",
-            {"systolic_mmhg": 84, "diastolic_mmhg": 50, "heart_rate_bpm": 120, "spo2_percent": 93},
-        ),
+        *watch_until_repeat_is_due(84, 50, 120, 93, "little better, still dizzy"),
+        *read_back_and_give(),
+        *watch_until_repeat_is_due(88, 52, 116, 94, "a little better, hives fading"),
         *read_back_and_give(),
         Advance(6 * 60),
-        Do(
-            "ReactionService.RecordVitals",
-            {"systolic_mmhg": 112, "diastolic_mmhg": 70, "heart_rate_bpm": 98, "spo2_percent": 97},
-        ),
+        Do("ReactionService.RecordVitals", measured(112, 70, 98, 97, "well perfused, throat free")),
+        Do("ReactionService.RecordFollowUp", crew_arrived),
         *settle(),
         *CLOSE,
     ),
@@ -143,27 +150,43 @@ SEVERE = Script(
         *order(FLUID, "IV"),
         Await("RepeatDue"),
         Await("VitalsRecorded"),
+        *order("epinephrine", "IM"),
+        Await("RepeatDue"),
+        Await("VitalsRecorded"),
         Do(
             "ReactionService.OrderStep",
-            lambda seen: seen.offer("epinephrine", "IM", dose_mg="0.5"),
+            lambda seen: seen.offer("epinephrine", "IM", dose_mg=ABOVE_CAP_MG),
             refused="DOSE_OVER_CAP",
         ),
         *order(
             "epinephrine",
             "IM",
-            dose_mg="0.5",
-            override_reason="poor response to the first dose; the 2025 consensus allows 0.5 mg at this weight",
+            dose_mg=ABOVE_CAP_MG,
+            override_reason="low pressure after two doses; the consensus allows 0.5 mg, and the total stays at 1 mg",
         ),
         *dispose("transferred_by_ems"),
         *ATTEST,
     ),
-    milestones=(*SUPERVISED, *TREATED, *SIGNED),
+    milestones=(
+        *SUPERVISED,
+        *TREATED[:-3],
+        "EmergencyCalled",
+        "RepeatDue",
+        "MedicationGiven",
+        "RepeatDue",
+        "MedicationGiven",
+        "FollowUpRecorded",
+        *TREATED[-3:],
+        *SIGNED,
+    ),
     absent=("InterlockBypassed", "GapOpened"),
     expect={
         "severity": "severe",
         "disposition": "transferred_by_ems",
-        "epinephrine_doses": "2",
-        "epinephrine_mg": "0.8",
+        "epinephrine_mg_each": "0.3, 0.3, 0.4",
+        "epinephrine_mg": "1.0",
+        "went_past": "DOSE_OVER_CAP",
+        "beyond": "DOSE_OVER_CAP",
     },
 )
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.demo.script import Await, Do, Step
+from engine.demo.script import Advance, Await, Do, Step
 
 RESPONDER = "responder"
+#: The shortest repeat interval of IM epinephrine (A-EPI-IM: every 5 to 15 minutes); never shortened.
+REPEAT_S = 5 * 60
 
 
 def report(signs: tuple[str, ...], vitals: Mapping[str, Any]) -> tuple[Step, ...]:
@@ -60,6 +62,41 @@ def base_set() -> tuple[Step, ...]:
         Do("ReactionService.RecordStepDone", {"step_id": "STOP.1"}, by=RESPONDER),
         Do("ReactionService.RecordStepDone", lambda seen: seen.step("oxygen"), by=RESPONDER),
     )
+
+
+def measured(systolic: int, diastolic: int, heart_rate: int, spo2: int, response: str) -> Mapping[str, Any]:
+    """Vital signs on oxygen after a dose, with how the patient took it."""
+    return {
+        "systolic_mmhg": systolic,
+        "diastolic_mmhg": diastolic,
+        "heart_rate_bpm": heart_rate,
+        "spo2_percent": spo2,
+        "conscious": True,
+        "oxygen_l_per_min": "8",
+        "rhythm": "sinus tachycardia" if heart_rate > 100 else "sinus rhythm",
+        "response": response,
+    }
+
+
+def watch_until_repeat_is_due(
+    systolic: int, diastolic: int, heart_rate: int, spo2: int, response: str
+) -> tuple[Step, ...]:
+    """The repeat interval of the dose passes on the demo's clock; then the patient is measured."""
+    vitals = measured(systolic, diastolic, heart_rate, spo2, response)
+    return (Advance(REPEAT_S), Await("RepeatDue"), Do("ReactionService.RecordVitals", vitals))
+
+
+def crew_arrived(seen: Any) -> Mapping[str, Any]:
+    """The crew is at the patient; blood for tryptase was drawn, and a faint was thought of."""
+    now = seen.now()
+    told = {
+        "ems_arrived_at": now,
+        "tryptase_drawn": True,
+        "tryptase_drawn_at": now,
+        "differential": "vasovagal reaction: unlikely, fast pulse and hives",
+        "family_told_at": now,
+    }
+    return {"follow_up": told}
 
 
 def wrong_read_back() -> tuple[Step, ...]:

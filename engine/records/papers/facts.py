@@ -377,14 +377,19 @@ class Facts:
         )
 
     def _response(self, drug: Mapping[str, Any]) -> str:
-        """Return what was said of a dose's effect: with vital signs taken after it and before the next dose."""
-        given = moment(drug["given_at"])
-        later = [moment(x["given_at"]) for x in self._given() if moment(x["given_at"]) > given]
-        said = [
-            f"{self.time(one['at'])}: {one['response']}"
-            for one in self.entry("vitals") or []
-            if one["response"] and given <= moment(one["at"]) and all(moment(one["at"]) < x for x in later)
-        ]
+        """Return what was said of a dose's effect.
+
+        A word is of every dose since the word before it; of the newest dose where none went in since.
+        """
+        given = [moment(one["given_at"]) for one in self._given()]
+        mine, before, said = moment(drug["given_at"]), None, []
+        for one in (one for one in self.entry("vitals") or [] if one["response"]):
+            at = moment(one["at"])
+            seen = [when for when in given if when <= at]
+            since = [when for when in seen if before is None or when > before]
+            if mine in (since or seen[-1:]):
+                said.append(f"{self.time(one['at'])}: {one['response']}")
+            before = at
         return "; ".join(said) or NOT_RECORDED
 
     def _running(self, drug: Mapping[str, Any]) -> str:

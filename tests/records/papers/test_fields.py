@@ -301,6 +301,19 @@ def test_the_site_of_a_dose_is_what_was_told_or_what_the_row_says() -> None:
     assert first.site == f"{NOT_RECORDED}; the row says: anterolateral thigh"
 
 
+def test_a_response_is_of_every_dose_since_the_one_before() -> None:
+    """Two drugs at once have one response; a second word without a dose between is of the newest dose."""
+    driver = cases.begun()
+    give(driver, drug="albuterol", route="inhaled")
+    for word in ("less wheeze", "no wheeze"):
+        driver.wait(60)
+        send(driver, rc.RecordVitals(heart_rate_bpm=110, response=word))
+    first, second = incident_report(Facts(case(driver))).doses
+
+    assert first.response.endswith(": less wheeze")
+    assert [word in second.response for word in ("less wheeze", "no wheeze")] == [True, True]
+
+
 def test_a_response_belongs_to_the_dose_before_it() -> None:
     """What was seen after the first dose is not said of the second, nor of one that is given at the same time."""
     driver = cases.begun()
