@@ -67,10 +67,10 @@ class RecordCopies:
 
     async def reaction_document(self, reaction_id: str, kind: str) -> Paper:
         """Return a document of a reaction as it is now, open or over. Raises Missing."""
-        case = await self._case(reaction_id)
+        case = await self.case(reaction_id)
         return await asyncio.to_thread(paper, kind, case)
 
-    async def _case(self, reaction_id: str) -> Case:
+    async def case(self, reaction_id: str) -> Case:
         """Return everything that a reaction's documents are made from."""
         reaction: ReactionState = await self._executor.state(Stream("reaction", reaction_id))
         if reaction.version == 0:

@@ -43,7 +43,8 @@ class Acknowledged:
 class Network:
     """A finished run: every stream's events, everything acknowledged, the machines to replay with, the last moment.
 
-    `worklist` is what the engine's own worklist says at the end, by session.
+    `worklist` is what the engine's own worklist says at the end, by session. Of drills that are over, by drill:
+    `debriefings` as they were told, in that order, the last by an engine that saw nothing of it, and every document.
     """
 
     histories: Mapping[Stream, Sequence[Recorded]]
@@ -56,6 +57,8 @@ class Network:
     pack: Pack
     outages: Sequence[tuple[dt.datetime, dt.datetime]] = ()
     worklist: Mapping[str, Sequence[MissingItem]] = field(default_factory=dict)
+    debriefings: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    drill_documents: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
 
     @property
     def fired(self) -> frozenset[str]:

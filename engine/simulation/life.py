@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from engine.bootstrap import load_packs, load_rulebook
+from engine.bootstrap import load_packs, load_rulebook, load_scenarios
 from engine.kernel.clock import Clock
 from engine.kernel.errors import PeerError
 from engine.kernel.machine import Machine
 from engine.kernel.store import OutboxRow
 from engine.notify.pages import Pager
+from engine.people.drilling import DrillEnrichers
 from engine.people.enrich import PeopleEnrichers
 from engine.people.registry import Registry
 from engine.people.screening import ScreeningEnrichers
@@ -22,6 +23,7 @@ from engine.policies import POLICIES
 from engine.reactions.decide import Objectives as ReactionObjectives
 from engine.reactions.machine import machine as reaction_machine
 from engine.reactions.pack import Pack
+from engine.records.debriefing import Debriefings
 from engine.records.enrich import RecordEnrichers
 from engine.records.reader import RecordReader
 from engine.records.seal import SealingKey
@@ -32,8 +34,9 @@ from engine.runtime.outbox import Outbox
 from engine.runtime.subscriptions import PolicyRunner
 from engine.runtime.timers import Timers
 from engine.simulation.store import Disk, LifeStore
-from engine.workflows import coverage, delivery, directory, disclosure, message, ring, session
+from engine.workflows import coverage, delivery, directory, disclosure, drill, message, ring, session
 from engine.workflows.coverage.state import Objectives as CoverageObjectives
+from engine.workflows.drill.state import Objectives as DrillObjectives
 from engine.workflows.ring.state import Objectives as RingObjectives
 from engine.workflows.session.state import Objectives as SessionObjectives
 
@@ -63,6 +66,7 @@ def ground() -> Ground:
         message.machine(),
         directory.machine(),
         disclosure.machine(),
+        drill.machine(DrillObjectives(scenarios=load_scenarios())),
     )
     return Ground(pack=pack, rulebook=load_rulebook(), machines=machines)
 
@@ -103,6 +107,9 @@ class Life:
         self.executor.enrichers.update(PeopleEnrichers(self.registry, Rules(base.rulebook), clock).all())
         self.executor.enrichers.update(ScreeningEnrichers(self.registry, base.pack, clock).all())
         self.executor.enrichers.update(RecordEnrichers(self.reader, key, clock).all())
+        self.debriefings = Debriefings(self.executor)
+        self.executor.enrichers.update(DrillEnrichers(self.registry).all())
+        self.executor.enrichers.update(self.debriefings.all())
         self.timers = Timers(self.executor)
         views = Views(self.executor, self.registry, clock, lambda _site: DESTINATIONS)
         self.policies = PolicyRunner(POLICIES, self.executor, views.of)

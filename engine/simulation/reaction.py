@@ -4,7 +4,7 @@ Rule: doses come from what the engine offers; a wrong one is that dose multiplie
 """
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.kernel.commands import Actor, Command
 from engine.kernel.ids import Stream
@@ -14,16 +14,29 @@ from engine.workflows.session.commands import ReportPhysicianAway
 from engine.workflows.session.state import SessionState
 
 if TYPE_CHECKING:
-    from engine.simulation.room import Room
     from engine.simulation.world import World
 
 GRADES = (Severity.MILD, Severity.MILD, Severity.MODERATE, Severity.SEVERE)
 
 
+class Team(Protocol):
+    """Whose patient it is: a room's or a drill's people, as a treatment needs them."""
+
+    @property
+    def rng(self) -> Any:
+        """Their stream of draws."""
+
+    async def say(self, command: Command, actor: Actor | None = None, stream: Stream | None = None) -> None:
+        """Send a command and wait for its answer."""
+
+    def supervisor(self, s: SessionState) -> Actor | None:
+        """Return the physician who is there."""
+
+
 class Treatment:
     """Does the next thing for whichever reaction of a session is not documented yet."""
 
-    def __init__(self, world: "World", room: "Room") -> None:
+    def __init__(self, world: "World", room: Team) -> None:
         self._world = world
         self._room = room
         self._orders: dict[str, int] = {}

@@ -15,26 +15,35 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
+from engine.kernel.canonical import canonical_bytes
 from engine.kernel.commands import Actor
 from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
 from engine.reactions import events as reaction
+from engine.records.papers.facts import Facts
+from engine.records.papers.render import MAKERS
 from engine.records.reader import RecordReader
 from engine.services.copies import RecordCopies
 from engine.services.ports import MissingItem
 from engine.simulation.checkers import CHECKERS, Network
-from engine.simulation.clinic import clinic
+from engine.simulation.clinic import Clinic, clinic
+from engine.simulation.drill_checkers import DRILL_CHECKERS, sessions_of_drills
 from engine.simulation.life import Ground, Life, ground
+from engine.simulation.practice import Practice
 from engine.simulation.room import Room
 from engine.simulation.store import LifeStore
 from engine.simulation.supervisors import Rings, Window
 from engine.simulation.world import Action, Odds, World
+from engine.workflows.drill import events as drill
 from engine.workflows.ring import events as ring
 from engine.workflows.session import events as session
 
 CELL = 100
 CLINICS = 2
 SHOWN = 20
+#: One drill to so many sessions; the fewest a cell has.
+SESSIONS_A_DRILL, DRILLS = 8, 3
+EVERY = (*CHECKERS, *DRILL_CHECKERS)
 
 
 @dataclass(slots=True)
@@ -56,6 +65,7 @@ class Report:
     cancelled: Counter[str] = field(default_factory=Counter)
     reactions: Counter[str] = field(default_factory=Counter)
     directive_s: list[float] = field(default_factory=list)
+    drills: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain JSON."""
@@ -75,6 +85,7 @@ class Report:
             "cancelled": dict(sorted(self.cancelled.items())),
             "unfinished": self.unfinished,
             "reactions": dict(sorted(self.reactions.items())),
+            "drills": dict(sorted(self.drills.items())),
         }
 
 
@@ -97,6 +108,7 @@ def report_lines(report: Report) -> list[str]:
         f"{report.sessions} sessions from seed {report.seed}: {report.events} events in {report.elapsed_s:.1f} s",
         f"  sealed {report.sealed}, unfinished {report.unfinished}, cancelled {_words(shown['cancelled'])}",
         f"  reactions {_words(shown['reactions'])}",
+        f"  drills {_words(shown['drills'])}",
         f"  answers by rung {_words(shown['answers_by_rung'])}",
         f"  onset to first directive, seconds: {_words(shown['onset_to_first_directive_s'])}",
         f"  faults injected: {_words(shown['faults'])}",
@@ -121,7 +133,7 @@ def simulate_network(sessions: int, seed: int, *, progress: bool = False, odds: 
             network = asyncio.run(simulate_cell(base, f"{seed}:{number}", size, report, odds or Odds()))
             for row in network.rows:
                 digest.update(row.hash.encode())
-            report.violations += [f"cell {number}: {wrong}" for check in CHECKERS for wrong in check(network)]
+            report.violations += [f"cell {number}: {wrong}" for check in EVERY for wrong in check(network)]
             _measure(network, report)
             if progress:
                 sys.stderr.write(
@@ -165,10 +177,13 @@ async def _populate(world: World, sessions: int) -> None:
     """Put organizations, physicians, sessions and the network's own bad luck on the heap."""
     rng = world.stream("network")
     rooms: list[Room] = []
+    drills: list[Practice] = []
     clinics = [clinic(number, world.stream(f"clinic:{number}")) for number in range(CLINICS)]
 
     def going() -> bool:
-        return len(rooms) < sessions or any(not room.over for room in rooms)
+        return (
+            len(rooms) < sessions or any(not one.over for one in rooms) or any(not one.over for one in drills)
+        )
 
     for one in clinics:
         stream = Stream("directory", one.organization_id)
@@ -176,7 +191,7 @@ async def _populate(world: World, sessions: int) -> None:
             await world.life.executor.execute(world.request(stream, command, Actor.system("setup")))
         for person in one.physicians:
             world.after(rng.uniform(0, 60), Window(world, one, person, going).look)
-    mine: dict[str, list[Room]] = {one.organization_id: [] for one in clinics}
+    mine: dict[str, list[Room | Practice]] = {one.organization_id: [] for one in clinics}
     for one in clinics:
         listening = _listening(mine[one.organization_id])
         world.after(5, Rings(world, one, listening, going).look)
@@ -195,10 +210,28 @@ async def _populate(world: World, sessions: int) -> None:
             world.after(0, room.look)
 
         world.after(at, begin)
+    _practise(world, clinics, at, drills, mine)
     _bad_luck(world, at)
 
 
-def _listening(rooms: list[Room]) -> Any:
+def _practise(
+    world: World,
+    clinics: Sequence[Clinic],
+    until_s: float,
+    drills: list[Practice],
+    mine: Mapping[str, list[Room | Practice]],
+) -> None:
+    """Spread drills over the run, by draws of their own."""
+    rng = world.stream("drills")
+    for number in range(max(DRILLS, round(until_s / 200 / SESSIONS_A_DRILL))):
+        owner = rng.choice(clinics)
+        one = Practice(world, owner, rng.choice(owner.places), number)
+        drills.append(one)
+        mine[owner.organization_id].append(one)
+        world.after(rng.uniform(60, until_s), one.look)
+
+
+def _listening(rooms: list[Room | Practice]) -> Any:
     return lambda: [room.session_id for room in rooms if not room.over]
 
 
@@ -245,7 +278,41 @@ async def network_of(world: World) -> Network:
         rows=world.disk.rows(),
         pack=world.base.pack,
         worklist=await _worklist(store, life, histories),
+        debriefings=await _debriefings(world, life),
+        drill_documents=await _drill_documents(store, life, histories),
     )
+
+
+async def _debriefings(world: World, life: Life) -> dict[str, list[bytes]]:
+    """Return what was told of each drill that is over, and what this engine, which saw nothing of it, tells."""
+    told = {}
+    for drill_id, before in sorted(world.told.debriefings.items()):
+        again = await life.debriefings.of(await life.executor.state(Stream("drill", drill_id)))
+        told[drill_id] = [*before, again.document]
+    return told
+
+
+async def _drill_documents(
+    store: LifeStore, life: Life, histories: Mapping[Stream, Sequence[Recorded]]
+) -> dict[str, list[bytes]]:
+    """Return every document that there is of each drill whose session was opened."""
+    reader = RecordReader(store)
+    copies = RecordCopies(reader, life.executor, {})
+    found: dict[str, list[bytes]] = {}
+    for stream, history in histories.items():
+        opened = history[0].event
+        if not isinstance(opened, session.SessionScheduled) or not opened.drill_id:
+            continue
+        made = [await reader.unsealed(stream.id)]
+        practised = await life.executor.state(Stream("drill", opened.drill_id))
+        if {"ended", "debriefed"} & set(practised.phases):
+            made.append((await life.debriefings.of(practised)).document)
+        for recorded in history:
+            if isinstance(recorded.event, session.ReactionReported):
+                facts = Facts(await copies.case(recorded.event.reaction_id))
+                made += [canonical_bytes(make(facts)) for make in MAKERS.values()]
+        found[opened.drill_id] = made
+    return found
 
 
 async def _worklist(
@@ -261,9 +328,12 @@ async def _worklist(
 
 
 def _measure(network: Network, report: Report) -> None:
-    """Count outcomes."""
+    """Count outcomes; what belongs to drills is counted apart."""
     report.events += len(network.rows)
+    _drills(network, report)
     for stream, history in network.histories.items():
+        if getattr(history[0].event, "drill", False):
+            continue
         if stream.machine == "session":
             _outcome(history, report)
         elif stream.machine == "reaction":
@@ -272,6 +342,21 @@ def _measure(network: Network, report: Report) -> None:
             report.answers_by_rung.update(
                 r.event.rung for r in history if isinstance(r.event, ring.RingAnswered)
             )
+
+
+def _drills(network: Network, report: Report) -> None:
+    """Count what became of drills and of their patients."""
+    for stream, history in network.of("drill"):
+        report.drills[history[-1].phases[0]] += 1
+        for recorded in history:
+            if isinstance(recorded.event, drill.PatientChanged):
+                report.drills[f"patient_{recorded.event.cause}"] += 1
+            elif isinstance(recorded.event, drill.DrillStarted):
+                report.drills["unannounced"] += recorded.event.by_timer
+        own = network.histories.get(Stream("session", sessions_of_drills(network)[stream.id]), ())
+        report.drills["handed_over"] += sum(isinstance(r.event, session.HandOffAccepted) for r in own)
+        left = [r.event.cause for r in own if isinstance(r.event, session.PhysicianLeft)]
+        report.drills["left_for_a_patient"] += left.count("in_reaction_elsewhere")
 
 
 def _outcome(history: Sequence[Recorded], report: Report) -> None:

@@ -51,6 +51,7 @@ class Told:
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     outages: list[tuple[dt.datetime, dt.datetime]] = field(default_factory=list)
+    debriefings: dict[str, list[bytes]] = field(default_factory=dict)
 
 
 class World:

@@ -239,11 +239,11 @@ def test_a_hand_off_nobody_offered_is_found(network: Network) -> None:
 
 
 def until(network: Network, kind: type[Event], *, but: str = "") -> tuple[Stream, list[Recorded]]:
-    """Return the first session but one that holds an event of a kind (an alarm: one that was heard), cut off there."""
+    """Return the first patient's session but one, up to an event of a kind (an alarm: one that was heard)."""
     return next(
         (stream, list(history[: n + 1]))
         for stream, history in network.histories.items()
-        if stream.machine == "session" and stream.id != but
+        if stream.machine == "session" and stream.id != but and not getattr(history[0].event, "drill", False)
         for n, recorded in enumerate(history)
         if isinstance(recorded.event, kind) and getattr(recorded.event, "alerted", "heard")
     )

@@ -11,6 +11,7 @@ FAULTS = {
     "crash_after_commit",
     "crash_before_commit",
     "crash_between",
+    "crash_in_drill",
     "dropped_request",
     "duplicate_request",
     "heartbeat_loss",
@@ -51,6 +52,28 @@ def test_the_network_lives(reports: list[Report]) -> None:
     assert sum(len(report.directive_s) for report in reports) > 5
 
 
+def test_drills_go_every_way(reports: list[Report]) -> None:
+    """Announced and not, called off, missed until the patient is worse, treated, handed over, ended, debriefed."""
+    drills = sum((report.drills for report in reports), Counter[str]())
+    ways = (
+        "cancelled",
+        "debriefed",
+        "ended",
+        "unannounced",
+        "handed_over",
+        "patient_treated",
+        "patient_untreated",
+    )
+    assert [way for way in ways if not drills[way]] == []
+    assert not {"planned", "running"} & set(drills)
+
+
+def test_drills_are_counted_apart(reports: list[Report]) -> None:
+    """No drill is among the sessions that were sealed, called off or left unfinished."""
+    for report in reports:
+        assert report.sealed + report.unfinished + report.cancelled.total() == report.sessions
+
+
 def test_a_seed_is_a_seed(reports: list[Report]) -> None:
     """The same seed gives the same log, hash for hash; another seed another one."""
     again = simulate_network(40, SEEDS[0])
@@ -66,9 +89,16 @@ def test_the_report_has_what_is_promised(reports: list[Report]) -> None:
     assert shown["seed"] == SEEDS[0]
     assert shown["violations"] == []
     assert set(shown["onset_to_first_directive_s"]) == {"p50", "p95", "max", "count"}
-    assert {"faults", "answers_by_rung", "sealed", "cancelled", "reactions", "events", "elapsed_s"} <= set(
-        shown
-    )
+    assert {
+        "faults",
+        "answers_by_rung",
+        "sealed",
+        "cancelled",
+        "reactions",
+        "drills",
+        "events",
+        "elapsed_s",
+    } <= set(shown)
     assert report_lines(reports[0])[-1] == "  violations: 0"
 
 
