@@ -1,19 +1,22 @@
-"""A drill's debriefing: its score and its timeline, as values and as one JSON document.
+"""A drill's debriefing: its score and its timeline, as values, as one JSON document and as PDF/A of the same words.
 
 Rule: it only reads, and the same events give the same bytes. Every document says that it is a drill.
 """
 
+import datetime as dt
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from engine.kernel.canonical import canonical_bytes
+from engine.kernel.canonical import canonical_bytes, digest
 from engine.kernel.commands import Command, Request
 from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
 from engine.records.drill_score import Score, drilled, score
+from engine.records.papers.render import printed
 from engine.records.timeline import timeline
 from engine.runtime.executor import Enricher, Executor
 from engine.workflows.drill.commands import DebriefDrill
@@ -23,6 +26,7 @@ from engine.workflows.drill.state import DrillState
 from engine.workflows.session.events import ReactionReported, SupervisionRequested
 
 MARK = "DRILL: not a patient record"
+FORMAT, TITLE = "attend-drill-debriefing/1", "Debriefing of a drill"
 
 _LINKS = {ReactionReported: ("reaction", "reaction_id"), SupervisionRequested: ("ring", "ring_id")}
 
@@ -33,6 +37,16 @@ class Debriefing:
 
     score: Score
     document: bytes
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the document; it is printed on the PDF."""
+        return digest(self.document)
+
+    def pdf(self) -> bytes:
+        """Return the document printed; the same document gives the same bytes."""
+        as_of = dt.datetime.fromisoformat(json.loads(self.document)["as_of"])
+        return printed("drill_debriefing", self.document, as_of)
 
 
 class Debriefings:
@@ -72,8 +86,12 @@ def document(drill: DrillState, found: Score, history: Sequence[Recorded]) -> by
     """Return the debriefing as canonical JSON: mark, script, points, times in seconds, checks, timeline."""
     scenario = drill.scenario
     assert scenario is not None
+    told = list(drilled(history))
     return canonical_bytes(
         {
+            "format": FORMAT,
+            "title": TITLE,
+            "as_of": told[-1].at,
             "mark": MARK,
             "drill_id": drill.drill_id,
             "session_id": drill.session_id,
@@ -92,14 +110,13 @@ def document(drill: DrillState, found: Score, history: Sequence[Recorded]) -> by
                 for one in found.checks
             ],
             "participants": found.participants,
-            "timeline": list(_timeline(history)),
+            "timeline": list(_timeline(told)),
         }
     )
 
 
-def _timeline(history: Sequence[Recorded]) -> Iterator[dict[str, Any]]:
+def _timeline(told: Sequence[Recorded]) -> Iterator[dict[str, Any]]:
     """Yield the sentences of a drill with the seconds since the first sign, negative before it."""
-    told = list(drilled(history))
     onset_at = next(
         (one.at for one in told if isinstance(one.event, PatientChanged) and one.event.signs), None
     )

@@ -1,5 +1,6 @@
 """The reading RPCs about drills: score and debriefing of one that is over, scripts, and who is due for training."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -39,6 +40,9 @@ class DrillReads:
             score: Any = write(made.score, drills_pb2.DrillScore.DESCRIPTOR)
             answer.score.CopyFrom(score)
             answer.debriefing = made.document
+            answer.debriefing_hash = made.content_hash
+            if message.include_pdf:
+                answer.debriefing_pdf = await asyncio.to_thread(made.pdf)
         return answer
 
     async def _scenarios(self, message: Any, principal: Principal) -> Message:

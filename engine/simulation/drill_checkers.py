@@ -83,7 +83,7 @@ def a_drill_is_marked_everywhere(network: Network) -> list[str]:
         for document in documents:
             content = json.loads(document)
             if not _marked(content, drill_id):
-                kind = content.get("head", content).get("kind") or content.get("format") or "debriefing"
+                kind = content.get("head", content).get("kind") or content["format"]
                 wrong.append(f"drill/{drill_id}: {kind} does not say that it is a drill")
     return wrong
 

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from attend.v1 import common_pb2, directory_pb2, drills_pb2, watch_pb2
 from attend.v1.drills_pb2_grpc import DrillServiceStub
+from engine.kernel.canonical import digest
 from tests.services.house import NOW, ORG, SITE, House, header, house
 
 PLANNER, DRILLED = "coverage_manager", "technologist"
@@ -126,6 +127,23 @@ async def test_the_score_comes_after_the_end(home: House) -> None:
     assert "ONSET_NOT_REPORTED" in missed
     assert not over.score.HasField("onset_to_report_s")
     assert json.loads(over.debriefing)["points"] == over.score.points
+
+
+async def test_the_debriefing_is_printed_when_it_is_asked_for(home: House) -> None:
+    """After the end, JSON and PDF/A of one content hash; a plain look prints nothing, and a running drill has none."""
+    await plan(home, announced=True)
+    await call(home, "StartDrill")
+    get = drills_pb2.GetDrillRequest(drill_id="d-1", include_pdf=True)
+    running = await drills(home).GetDrill(get, metadata=home.as_(DRILLED))
+    await call(home, "EndDrill")
+    over = await drills(home).GetDrill(get, metadata=home.as_(DRILLED))
+    plain = await drills(home).GetDrill(
+        drills_pb2.GetDrillRequest(drill_id="d-1"), metadata=home.as_(DRILLED)
+    )
+
+    assert (running.debriefing_pdf, running.debriefing_hash, plain.debriefing_pdf) == (b"", "", b"")
+    assert over.debriefing_pdf.startswith(b"%PDF")
+    assert over.debriefing_hash == plain.debriefing_hash == digest(over.debriefing)
 
 
 async def test_the_scripts_are_listed_for_those_who_plan(home: House) -> None:

@@ -121,7 +121,7 @@ def test_a_document_without_its_mark_is_found(network: Network) -> None:
             found = checkers.a_drill_is_marked_everywhere(replace(network, drill_documents={drill_id: wrong}))
             assert len(found) == 1
             kinds.add(found[0].split(": ")[1].split(" does")[0])
-    assert {"debriefing", "incident_report", "ems_handover", "attend-record/1"} <= kinds
+    assert {"attend-drill-debriefing/1", "incident_report", "ems_handover", "attend-record/1"} <= kinds
 
 
 def unmarked(document: bytes) -> bytes:

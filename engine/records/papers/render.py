@@ -46,14 +46,15 @@ def paper(kind: str, case: Case) -> Paper:
     content = canonical_bytes(made)
     return Paper(
         json=content,
-        pdf=_pdf(kind, content, dt.datetime.fromisoformat(made.head.as_of)),
+        pdf=printed(kind, content, dt.datetime.fromisoformat(made.head.as_of)),
         content_hash=digest(content),
         position=made.head.position,
         reaction_version=made.head.reaction_version,
     )
 
 
-def _pdf(kind: str, content: bytes, at: dt.datetime) -> bytes:
+def printed(kind: str, content: bytes, at: dt.datetime) -> bytes:
+    """Return canonical JSON printed by its kind's template as PDF/A, dated at a moment."""
     made = typst.compile(
         str(_TEMPLATES / f"{kind}.typ"),
         root=str(_TEMPLATES),
