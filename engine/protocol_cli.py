@@ -41,28 +41,31 @@ def protocol() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="whose signatures are shown",
 )
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="the server's attend.toml, whose protocol_signers are trusted",
+)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def protocol_list(data_dir: Path, as_json: bool) -> None:
-    """List the packs with version, hash, who signed and presentations.
+def protocol_list(data_dir: Path, config: Path | None, as_json: bool) -> None:
+    """List the packs with version, hash, who signed and presentations; a signature counts only when it verifies.
 
-    Example: attend protocol list --json
+    Example: attend protocol list --config attend.toml --json
     """
     from engine.bootstrap import load_packs
-    from engine.protocol_files import ProtocolFiles
+    from engine.settings import load
 
-    kept = ProtocolFiles(data_dir)
-
-    def signed_by(content: str) -> str | None:
-        found = kept.approval(content)
-        return f"{found.signer_id} for {found.organization_id}" if found else None
-
+    try:
+        signers = load(config).protocol_signers
+    except ValueError as error:
+        raise Problem(f"--config: {error}") from None
     packs: list[dict[str, Any]] = [
         {
             "pack": pack.pack_id,
             "version": pack.version,
             "pack_hash": pack.hash,
             "title": pack.title,
-            "signed_by": signed_by(pack.hash),
+            **_signature(data_dir, pack, signers),
             "presentations": list(pack.presentations),
         }
         for pack in load_packs().values()
@@ -71,9 +74,27 @@ def protocol_list(data_dir: Path, as_json: bool) -> None:
         click.echo(json.dumps(packs, indent=2))
         return
     for pack in packs:
-        signed = f"signed by {pack['signed_by']}" if pack["signed_by"] else "unsigned"
+        signed = f"signed by {pack['signed_by']}" if pack["signed_by"] else pack["signature"]
         click.echo(f"{pack['pack']} {pack['version']} {pack['pack_hash'][:12]} ({signed}) {pack['title']}")
         click.echo(f"    {', '.join(pack['presentations'])}")
+
+
+def _signature(data_dir: Path, pack: Any, signers: Mapping[str, str]) -> Mapping[str, str | None]:
+    """Return who signed a pack, None unless the live start would take the signature, and what is to be said of it."""
+    from engine.access.signing import check_approval
+    from engine.protocol_files import ProtocolFiles, pack_subject
+
+    try:
+        found = ProtocolFiles(data_dir).approval(pack.hash)
+        if found is None:
+            return {"signed_by": None, "signature": "unsigned"}
+        organization = found.organization_id
+        check_approval(pack_subject(pack), pack.hash, found, organization_id=organization, signers=signers)
+    except Invalid as error:
+        return {"signed_by": None, "signature": f"not valid: {error.why}"}
+    except AttendError as error:
+        return {"signed_by": None, "signature": f"not valid: {error}"}
+    return {"signed_by": f"{found.signer_id} for {organization}", "signature": "verified"}
 
 
 @protocol.command("show")
@@ -132,7 +153,7 @@ def protocol_lint(overlays: tuple[Path, ...], as_json: bool) -> None:
 
     packs = load_packs()
     found = [(pack.pack_id, finding) for pack in packs.values() for finding in lint(pack)]
-    found += [("overlay", finding) for path in overlays for finding in _overlay_findings(path, tuple(packs))]
+    found += [("overlay", finding) for path in overlays for finding in overlay_findings(path, tuple(packs))]
     if as_json:
         objections = [
             {"pack": pack_id, "row_id": f.row_id, "rule": f.rule, "sentence": f.sentence}
@@ -148,7 +169,7 @@ def protocol_lint(overlays: tuple[Path, ...], as_json: bool) -> None:
     sys.exit(1 if found else 0)
 
 
-def _overlay_findings(path: Path, packs: tuple[str, ...]) -> list[Any]:
+def overlay_findings(path: Path, packs: tuple[str, ...]) -> list[Any]:
     """Return what speaks against a site's overlay; where nothing does, its hash is there to be signed."""
     from engine.reactions.finding import Finding
     from engine.reactions.overlay import parse_overlay

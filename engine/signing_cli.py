@@ -1,16 +1,19 @@
 """`attend protocol sign` and `attend protocol diff`: what a medical director reads, and the signature over it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.kernel.errors import AttendError
+from engine.reactions.finding import Finding
 from engine.reactions.overlay import SiteOverlay
 from engine.reactions.pack import Pack
 
 KEY_BYTES = 32
+OBJECTIONS_SHOWN = 3
 
 
 def _pack(name: str, option: str) -> Pack:
@@ -82,15 +85,19 @@ def sign(
     Example: attend protocol sign --organization org-1 --signer dr-lee --key director.key --new-key
     """
     from engine.access.signing import approve
+    from engine.bootstrap import load_packs
     from engine.kernel.clock import SystemClock
+    from engine.protocol_cli import overlay_findings
     from engine.protocol_files import ProtocolFiles, overlay_subject, pack_subject
 
     kept = ProtocolFiles(data_dir)
     if overlay is None:
         pack = _pack(name, "--pack")
+        _no_objection("--pack", _of_lint(pack))
         subject, content, words = pack_subject(pack), pack.hash, _of_pack(pack)
     else:
         plan, text = _overlay(overlay)
+        _no_objection("--overlay", overlay_findings(overlay, tuple(load_packs())))
         subject, content, words = overlay_subject(plan), plan.hash, f"{plan}"
     click.echo(f"{words}\n{subject}, hash {content}")
     if not yes:
@@ -110,6 +117,22 @@ def sign(
         kept.keep_overlay(plan, text)
     click.echo(f"Signed: {kept.approved(made)}")
     click.echo(f'Trust it in attend.toml:\n[protocol_signers]\n{json.dumps(signer)} = "{made.public_key}"')
+
+
+def _of_lint(pack: Pack) -> Sequence[Finding]:
+    from engine.reactions.lint import lint
+
+    return lint(pack)
+
+
+def _no_objection(option: str, found: Sequence[Finding]) -> None:
+    """Refuse to sign what the lint objects to. Raises UsageError naming the first objections."""
+    if not found:
+        return
+    words = "; ".join(f"{one.row_id} {one.rule}: {one.sentence}" for one in found[:OBJECTIONS_SHOWN])
+    raise click.UsageError(
+        f"{option}: not signed, `attend protocol lint` has {len(found)} objections: {words}"
+    )
 
 
 def _of_pack(pack: Pack) -> str:

@@ -89,7 +89,7 @@ def check_approval(
     if signers.get(found.signer_id) != found.public_key:
         raise Invalid(
             "protocol",
-            f"{subject} is signed with a key that protocol_signers does not name for this person: "
+            f"key not trusted: {subject} is signed with one that protocol_signers does not name for this person: "
             "add the medical director's public key there",
         )
     if not _holds(found):

@@ -91,9 +91,52 @@ def test_live_use_needs_the_signature_and_a_demonstration_does_not(tmp_path: Pat
     public = Ed25519PrivateKey.from_private_bytes(key.read_bytes()).public_key().public_bytes_raw().hex()
     live = Settings(data_dir=tmp_path, organization_id="org-1", protocol_signers={"director-1": public})
     assert protocols(live).signed_by == "director-1"
-    listed = CliRunner().invoke(cli, ["protocol", "list", "--data-dir", str(tmp_path)]).output
+    config = tmp_path / "attend.toml"
+    config.write_text(f'[protocol_signers]\n"director-1" = "{public}"\n')
+    listing = ["protocol", "list", "--data-dir", str(tmp_path)]
+    listed = CliRunner().invoke(cli, [*listing, "--config", str(config)]).output
     assert "(signed by director-1 for org-1)" in listed and "(unsigned)" in listed
     assert key.stat().st_mode & 0o077 == 0
+
+
+def test_the_list_believes_no_signature_that_the_live_start_would_refuse(tmp_path: Path) -> None:
+    """An untrusted key, a forged signature and an unreadable approval are said; nobody is named as the signer."""
+    config = tmp_path / "attend.toml"
+    config.write_text(f'[protocol_signers]\n"director-1" = "{SIGNERS["director-1"]}"\n')
+    kept = ProtocolFiles(tmp_path)
+
+    def listed(*more: str) -> dict[str, str | None]:
+        words = ["protocol", "list", "--data-dir", str(tmp_path), "--json", *more]
+        (row,) = (r for r in json.loads(CliRunner().invoke(cli, words).output) if r["pack"] == "acr-2026")
+        return {name: row[name] for name in ("signed_by", "signature")}
+
+    path = kept.approved(signed())
+    assert listed("--config", str(config)) == {"signed_by": "director-1 for org-1", "signature": "verified"}
+    assert listed()["signed_by"] is None and "key not trusted" in str(listed()["signature"])
+    kept.approved(replace(signed(), organization_id="org-2"))
+    forged = listed("--config", str(config))
+    assert forged["signed_by"] is None and "does not verify" in str(forged["signature"])
+    path.write_text("{")
+    assert "sign again" in str(listed("--config", str(config))["signature"])
+
+
+def test_what_the_lint_objects_to_is_not_signed(tmp_path: Path) -> None:
+    """A pack with a dose above its cap, a plan for a pack that is not there: exit 2, the objection, no file written."""
+    folder = tmp_path / "elsewhere"
+    ProtocolFiles(folder).keep(changed())
+    spoilt = folder / "protocols" / f"{changed().hash}.json"
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.replace("acr-2026", "acr-2019"))
+    key, data = tmp_path / "director.key", tmp_path / "data"
+    words = ["protocol", "sign", "--organization", "o", "--signer", "d", "--key", str(key), "--new-key"]
+    words += ["--data-dir", str(data), "--yes"]
+    for more, expected in (
+        (["--pack", str(spoilt)], "A-EPI-IV volume: dose: mL x mg/mL is not"),
+        (["--overlay", str(plan)], "there is no pack acr-2019"),
+    ):
+        said = CliRunner().invoke(cli, [*words, *more])
+        assert said.exit_code == 2 and expected in said.output
+        assert not key.exists() and not data.exists()
 
 
 def test_a_kept_version_outlives_a_schema_that_grew(tmp_path: Path) -> None:
