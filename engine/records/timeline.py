@@ -138,10 +138,14 @@ def follow_up_line(p: Payload) -> str:
 
 
 def _shown(value: Any) -> str:
+    """Return a value that was told as a word: a yes or no, a moment in UTC to the second, or itself."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
-    return text.partition(".")[0].removesuffix("Z") if re.match(r"\d{4}-\d\d-\d\dT", text) else text
+    try:
+        at = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        return str(value)
+    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC" if at.tzinfo else str(value)
 
 
 def _assigned(p: Payload) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from engine.kernel.commands import Actor, Command
 from engine.kernel.ids import Stream
+from engine.reactions.commands import RecordFollowUp
+from engine.reactions.state import FollowUp
 from engine.runtime.executor import Outcome
 from engine.simulation.clinic import Clinic, Place, physician, technologist
 from engine.simulation.reaction import Treatment
@@ -353,6 +355,10 @@ class Room:
             return 15
         if self._late:
             self._late = False
+            if s.reactions and self._rng.random() < 0.5:
+                told = FollowUp(tryptase_drawn=True, ems_arrived_at=self._world.now)
+                await self.say(RecordFollowUp(follow_up=told), None, Stream("reaction", s.reactions[-1]))
+                return 5
             odd: Command = (
                 c.ReportReaction() if self._rng.random() < 0.4 else c.RecordVitals(heart_rate_bpm=90)
             )

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.demo.network import SITE
+from engine.kernel.canonical import canonical_bytes
 from engine.kernel.ids import Stream
 from engine.reactions import commands as rc
 from engine.reactions.overlay import parse_overlay, plan_for
@@ -21,6 +22,7 @@ from engine.records.papers.facts import Facts
 from engine.records.papers.incident import NOWHERE, incident_report
 from engine.records.papers.parts import NOT_IN_MG, NOT_RECORDED
 from engine.records.papers.render import paper
+from engine.records.timeline import follow_up_line
 from engine.settings import Settings
 from engine.workflows.session import commands as c
 from engine.workflows.session.state import PremedicationGiven, PriorReaction, Screening
@@ -384,6 +386,18 @@ def test_a_follow_up_is_accepted_in_every_phase(name: str) -> None:
         safety_event_number="SE-1", tryptase_drawn=False
     )
     assert Facts(case(driver)).told().tryptase == "not drawn"
+
+
+def test_the_timeline_says_what_was_told() -> None:
+    """One line: moments in UTC, a no as no, numbers and words as they were told, nothing of what nobody said."""
+    told_at = dt.datetime(2026, 3, 2, 9, 5, 7, 123, tzinfo=dt.timezone(dt.timedelta(hours=-5)))
+    one = FollowUp(ems_arrived_at=told_at, tryptase_drawn=False, safety_event_number="20260302")
+    wanted = "Follow-up: EMS arrived 2026-03-02 14:05:07 UTC; tryptase drawn no; safety event number 20260302"
+
+    assert follow_up_line({"follow_up": asdict(one)}) == wanted
+    assert (
+        follow_up_line({"follow_up": json.loads(canonical_bytes(one))}).count("2026-03-02 14:05:07 UTC") == 1
+    )
 
 
 def test_a_transfer_takes_the_tryptase_line_along() -> None:
