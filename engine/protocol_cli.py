@@ -153,7 +153,7 @@ def protocol_lint(overlays: tuple[Path, ...], as_json: bool) -> None:
 
     packs = load_packs()
     found = [(pack.pack_id, finding) for pack in packs.values() for finding in lint(pack)]
-    found += [("overlay", finding) for path in overlays for finding in overlay_findings(path, tuple(packs))]
+    found += [("overlay", finding) for path in overlays for finding in _overlay_findings(path, tuple(packs))]
     if as_json:
         objections = [
             {"pack": pack_id, "row_id": f.row_id, "rule": f.rule, "sentence": f.sentence}
@@ -169,10 +169,10 @@ def protocol_lint(overlays: tuple[Path, ...], as_json: bool) -> None:
     sys.exit(1 if found else 0)
 
 
-def overlay_findings(path: Path, packs: tuple[str, ...]) -> list[Any]:
+def _overlay_findings(path: Path, packs: tuple[str, ...]) -> list[Any]:
     """Return what speaks against a site's overlay; where nothing does, its hash is there to be signed."""
     from engine.reactions.finding import Finding
-    from engine.reactions.overlay import parse_overlay
+    from engine.reactions.overlay import overlay_objections, parse_overlay
 
     try:
         overlay = parse_overlay(path.name, path.read_text("utf-8"))
@@ -180,9 +180,9 @@ def overlay_findings(path: Path, packs: tuple[str, ...]) -> list[Any]:
         raise Problem(f"--overlay: {path} cannot be read as text") from None
     except Invalid as error:
         return [Finding(rule="overlay", row_id=error.field, sentence=error.why)]
-    if overlay.pack_id not in packs:
-        sentence = f"there is no pack {overlay.pack_id}; choose one of {', '.join(packs)}"
-        return [Finding(rule="overlay", row_id=f"{path.name} pack_id", sentence=sentence)]
+    found = overlay_objections(overlay, packs)
+    if found:
+        return list(found)
     click.echo(f"overlay {overlay.site_id} {overlay.version} {overlay.hash}", err=True)
     return []
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.kernel.errors import AttendError
 from engine.reactions.finding import Finding
-from engine.reactions.overlay import SiteOverlay
+from engine.reactions.overlay import SiteOverlay, overlay_objections
 from engine.reactions.pack import Pack
 
 KEY_BYTES = 32
@@ -87,7 +87,6 @@ def sign(
     from engine.access.signing import approve
     from engine.bootstrap import load_packs
     from engine.kernel.clock import SystemClock
-    from engine.protocol_cli import overlay_findings
     from engine.protocol_files import ProtocolFiles, overlay_subject, pack_subject
 
     kept = ProtocolFiles(data_dir)
@@ -97,7 +96,7 @@ def sign(
         subject, content, words = pack_subject(pack), pack.hash, _of_pack(pack)
     else:
         plan, text = _overlay(overlay)
-        _no_objection("--overlay", overlay_findings(overlay, tuple(load_packs())))
+        _no_objection("--overlay", overlay_objections(plan, tuple(load_packs())))
         subject, content, words = overlay_subject(plan), plan.hash, f"{plan}"
     click.echo(f"{words}\n{subject}, hash {content}")
     if not yes:

@@ -5,7 +5,7 @@ Rule: never a dose. A text that reads like one does not load; doses come from th
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 
 from engine.kernel.canonical import canonical_hash
 from engine.kernel.errors import Invalid
+from engine.reactions.finding import Finding
 
 DOSE = re.compile(
     r"\d\s*(?:mg|mcg|µg|μg|ug|(?-i:g)|mL|cc|units?|puffs?|tablets?|devices?|L/min)(?:/\w+)?(?![A-Za-z])"
@@ -144,3 +145,11 @@ def _check(place: str, words: str, *, phone: bool) -> None:
         raise Invalid(place, "write a telephone number: digits, spaces, + ( ) . - and an extension")
     if DOSE.search(words):
         raise Invalid(place, "an overlay holds no dose: doses come from the signed pack")
+
+
+def overlay_objections(overlay: SiteOverlay, packs: Collection[str]) -> tuple[Finding, ...]:
+    """Return what speaks against signing a plan that can be read: a pack that is not among `packs`."""
+    if overlay.pack_id in packs:
+        return ()
+    sentence = f"there is no pack {overlay.pack_id}; choose one of {', '.join(packs)}"
+    return (Finding(rule="overlay", row_id=f"{overlay.site_id} pack_id", sentence=sentence),)
