@@ -35,7 +35,18 @@ IM_FIRST: dict[str, tuple[str, ...]] = {
     "bronchospasm": ("severe",),
 }
 REFERENCES = frozenset(
-    {"id", "citation", "evidence_of", "source_row", "replaces", "sets", "sets_after", "row", "instead_of"}
+    {
+        "id",
+        "citation",
+        "evidence_of",
+        "source_row",
+        "replaces",
+        "sets",
+        "sets_after",
+        "row",
+        "instead_of",
+        "without_weight",
+    }
 )
 NEVER_EPINEPHRINE_FIRST = ("hypotension_bradycardia", "hypotension")
 
@@ -231,6 +242,34 @@ def _children(pack: Pack) -> Iterator[Finding]:
                 )
 
 
+def _unweighed(pack: Pack) -> Iterator[Finding]:
+    """An adult's IM epinephrine has a number without a weight: a fixed dose of the same product within its cap."""
+    for row in pack.drugs:
+        wanted = (row.population, row.counter, row.route, row.form) == (
+            "adult",
+            "epinephrine",
+            "IM",
+            "injection",
+        )
+        if not row.without_weight:
+            if wanted and row.dose_mg is None:
+                yield Finding(
+                    rule="without_weight", row_id=row.id, sentence="no dose while the weight is unknown"
+                )
+            continue
+        fixed, most = pack.drug(row.without_weight), single_cap_mg(row)
+        same = [
+            (one.population, one.drug, one.form, one.route, one.counter, one.concentration_mg_per_ml)
+            for one in (row, fixed)
+        ]
+        if same[0] != same[1] or fixed.dose_mg is None or (most is not None and fixed.dose_mg > most):
+            yield Finding(
+                rule="without_weight",
+                row_id=row.id,
+                sentence=f"{fixed.id} is no fixed dose of the same within the cap",
+            )
+
+
 def _way(row: DrugRow) -> str:
     """Return the route, bone taken for vein: the dose is the same."""
     return row.route.removesuffix("/IO")
@@ -332,6 +371,7 @@ CHECKS: tuple[Callable[[Pack], Iterator[Finding]], ...] = (
     _fresh_orders,
     _look_alikes,
     _children,
+    _unweighed,
     _first_drug,
     _calls,
     _steps,

@@ -136,7 +136,8 @@ class DrugRow(Row):
     `dose_max_mg_per_kg`), `dose_bands` by weight, an `amount` in `unit`, `amount_per_kg`, or none (physician
     decides). A concentration that the source lacks is None and prints "see vial". `counter` is what is summed:
     every route of one drug, arrest doses apart. `first_amount` says which end of an amount's range is given first.
-    `fresh_order` rows need an order for each dose. `never_blocked` rows (arrest) pass every guard.
+    `fresh_order` rows need an order for each dose. `without_weight` names the row with a fixed dose that is offered
+    while the weight is not known. `never_blocked` rows (arrest) pass every guard.
     """
 
     population: Population
@@ -176,6 +177,7 @@ class DrugRow(Row):
     fresh_order: bool = False
     read_back: str = ""
     confirm_below_kg: Decimal | None = None
+    without_weight: str = ""
     needs_order: bool = True
     never_blocked: bool = False
     caution: str = ""

@@ -292,6 +292,8 @@ def _references(pack: Pack, draft: _Draft) -> None:
         for name in _ids(row):
             if counted[name] > 1:
                 raise Invalid(f"{place} {name}", "this id is used twice in the pack")
+        if isinstance(row, DrugRow) and row.without_weight:
+            _found(f"{place} without_weight", row.without_weight, (known.id for known in pack.drugs))
         if isinstance(row, ProtocolRow):
             for set_id in (*row.sets, *row.sets_after):
                 _found(f"{place} sets", set_id, (known.id for known in pack.sets))

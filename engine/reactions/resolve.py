@@ -267,16 +267,27 @@ def _options(pack: Pack, situation: Situation, step: StepRow, population: str) -
         row = pack.drug(choice.row)
         if row.population != population:
             continue
-        option = _option(pack, situation, row, choice)
+        own = tuple(_own(pack, situation, row, choice))
         if situation.age_years is not None:
-            yield option
+            yield from own
             continue
         adult = f"from {boundary} years on"
-        yield replace(option, condition=f"{adult}; {option.condition}" if option.condition else adult)
+        for option in own:
+            yield replace(option, condition=f"{adult}; {option.condition}" if option.condition else adult)
+        option = own[0]
         for twin in twins(pack, row):
             below = replace(_option(pack, situation, twin, choice), instead_of=option.instead_of or row.id)
             under = f"below {boundary} years"
             yield replace(below, condition=f"{under}; {below.condition}" if below.condition else under)
+
+
+def _own(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> Iterator[DoseOption]:
+    """Yield a choice's dose and, while it waits for the weight, the fixed one that its row names meanwhile."""
+    option = _option(pack, situation, row, choice)
+    yield option
+    if row.without_weight and isinstance(option.dose, WeightNeeded):
+        fixed = _option(pack, situation, pack.drug(row.without_weight), choice)
+        yield replace(fixed, instead_of=row.id, condition="while the weight is not known")
 
 
 def twins(pack: Pack, row: DrugRow) -> tuple[DrugRow, ...]:

@@ -135,7 +135,8 @@ def _body(pack: Pack, presentation: str, population: str, severity: Severity) ->
             continue
         yield from _step(step)
         for option in step.options:
-            seen = {kg: doses[step.step_id, option.row_id] for kg, doses in weighed.items()}
+            place = (step.step_id, option.row_id)
+            seen = {kg: doses[place] for kg, doses in weighed.items() if place in doses}
             yield from _option(pack, step, option, seen)
     yield ""
 
@@ -171,7 +172,8 @@ def _option(
     condition = f" *[instead of {option.instead_of}: {option.condition}]*" if option.instead_of else ""
     if option.condition and not option.instead_of:
         condition = f" *[{option.condition}]*"
-    doses = list(seen.values())
+    # What is offered only while the weight is not known has no dose by weight.
+    doses = list(seen.values()) or [option.dose]
     written = pack.drug(option.row_id).note
     note = f". For the reviewer: {written}" if written else ""
     named = f"`{option.row_id}` {option.dose.drug} {option.dose.route}{condition}"

@@ -15,6 +15,7 @@ ADULT, CHILD = f"{ACR}/drugs-adult.toml", f"{ACR}/drugs-child.toml"
 TREAT_ADULT, TREAT_CHILD = f"{ACR}/treatment-adult.toml", f"{ACR}/treatment-child.toml"
 MORE_ADULT = f"{ACR}/treatment-adult-more.toml"
 AGAIN, SCREEN, KIT = f"{ACR}/reexposure.toml", f"{ACR}/screening.toml", f"{ACR}/kit.toml"
+CONS = f"{CONSENSUS}/pack.toml"
 HEAD, LIMITS = f"{ACR}/pack.toml", f"{ACR}/thresholds.toml"
 
 BROKEN = [
@@ -104,6 +105,9 @@ BROKEN = [
     ("kit", KIT, "K-5", 'drugs = ["albuterol"]', 'drugs = ["salbutamol"]'),
     ("kit", KIT, "K-13", "checked = true\n", ""),
     ("kit", KIT, "K-6", "expires = true\n", ""),
+    ("without_weight", CONS, "A-EPI-IM-CONS", 'without_weight = "A-EPI-IM-FIXED"\n', ""),
+    ("without_weight", CONS, "A-EPI-IM-CONS", '"A-EPI-IM-FIXED"', '"A-EPI-IV"'),
+    ("without_weight", CONS, "A-EPI-IM-CONS", "max_single_mg = 0.5", "max_single_mg = 0.2"),
 ]
 # Where a finding names a step, or the neighbour of the row that was broken.
 NAMED = {
@@ -137,7 +141,7 @@ def test_the_shipped_packs_have_no_finding(name: str) -> None:
 )
 def test_a_broken_row_is_found(rule: str, file: str, row_id: str, old: str, new: str) -> None:
     """One change, and the rule that a pharmacist would name, with the row."""
-    findings = lint(with_row_changed(file, row_id, old, new))
+    findings = lint(with_row_changed(file, row_id, old, new, name=file.partition("/")[0]))
 
     assert (rule, NAMED.get((rule, row_id), row_id)) in {
         (finding.rule, finding.row_id) for finding in findings

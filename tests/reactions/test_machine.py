@@ -10,7 +10,7 @@ from engine.reactions import events as e
 from engine.reactions.decide import Objectives
 from engine.reactions.machine import machine
 from engine.reactions.state import Disposition, OfferedDose, Severity
-from tests.reactions.packs import pack
+from tests.reactions.packs import ACR, CONSENSUS, pack
 from tests.workflows.play import START, Play, names
 
 TECHNOLOGIST = Actor(person_id="tech-1", role="technologist")
@@ -19,9 +19,13 @@ PHYSICIAN = Actor(person_id="physician-1", role="physician")
 
 
 def opened(
-    *, age_years: int | None = 54, weight_kg: Decimal | None = Decimal("72.5"), modality: str = "CT"
+    *,
+    age_years: int | None = 54,
+    weight_kg: Decimal | None = Decimal("72.5"),
+    modality: str = "CT",
+    pack_id: str = ACR,
 ) -> Play:
-    play = Play(machine(Objectives(pack=pack())), "ses-1-r1")
+    play = Play(machine(Objectives(pack=pack(pack_id))), "ses-1-r1")
     play.do(
         c.OpenReaction(
             session_id="ses-1",
@@ -171,6 +175,22 @@ def test_a_child_without_a_weight_gets_no_number_until_it_is_known() -> None:
     assert dose.dose_mg == Decimal("0.2")
     assert "20 kg" in dose.formula
     play.do(order(play), PHYSICIAN)
+
+
+@pytest.mark.hazard("H-13")
+def test_an_adult_without_a_weight_is_ordered_the_fixed_dose_of_the_consensus_pack() -> None:
+    """The dose per kg waits for the weight; the fixed one is ordered, read back and counted meanwhile."""
+    play = graded(weight_kg=None, pack_id=CONSENSUS)
+    step_id, by_weight = offer(play, "epinephrine", "IM")
+
+    assert play.refused(c.OrderStep(step_id=step_id, row_id=by_weight.row_id), PHYSICIAN) == "WEIGHT_MISSING"
+    play.do(c.OrderStep(step_id=step_id, row_id="A-EPI-IM-FIXED"), PHYSICIAN)
+    (ordered,) = (step.order for step in play.state.steps.values() if step.order is not None)
+    assert (ordered.row_id, ordered.dose_mg, ordered.volume_ml) == (
+        "A-EPI-IM-FIXED",
+        Decimal("0.3"),
+        Decimal("0.3"),
+    )
 
 
 def test_a_range_needs_the_physicians_number() -> None:

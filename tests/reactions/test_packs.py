@@ -149,8 +149,12 @@ def test_the_consensus_pack_changes_only_what_it_states() -> None:
     changed_rows = {row_id for row_id in theirs if row_id in mine and mine[row_id] != theirs[row_id]}
     assert changed_rows == {"S-C6", *(f"6D-{number}" for number in range(1, 8))}
     assert {row_id for row_id in mine if row_id not in theirs and not row_id.startswith("S-C")} == {
-        "A-EPI-IM-CONS"
+        "A-EPI-IM-CONS",
+        "A-EPI-IM-FIXED",
     }
+    theirs_fixed, fixed = inherited.drug("A-EPI-IM"), own.drug("A-EPI-IM-FIXED")
+    same = ("dose_mg", "volume_ml", "max_single_mg", "max_cumulative_mg", "repeat_min_s", "repeat_max_s")
+    assert [getattr(fixed, name) for name in same] == [getattr(theirs_fixed, name) for name in same]
     assert own.drug("A-EPI-IM").id == "A-EPI-IM-CONS"
     assert own.drug("C-EPI-IM") == inherited.drug("C-EPI-IM")
 
