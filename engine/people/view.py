@@ -8,6 +8,7 @@ from engine.kernel.clock import Clock
 from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
 from engine.people.registry import Registry
+from engine.reactions.events import ReactionGraded, StepOrdered
 from engine.runtime.executor import Executor
 from engine.workflows.session.events import (
     HandOffAccepted,
@@ -113,6 +114,8 @@ def _treating(recorded: Recorded, session: SessionState) -> str:
     event = recorded.event
     if isinstance(event, ReactionReported):
         return event.alerted
+    if isinstance(event, ReactionGraded | StepOrdered):
+        return recorded.actor.person_id
     if isinstance(event, LineVerified | LineDegraded):
         return session.physician.person_id if session.physician is not None and session.open_reactions else ""
     return event.evidence.person_id if isinstance(event, PhysicianAssigned | HandOffAccepted) else ""

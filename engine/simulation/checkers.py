@@ -199,10 +199,11 @@ def nobody_injects_under_a_physician_elsewhere(network: Network) -> list[str]:
 
 
 def nobody_treats_and_supervises(network: Network) -> list[str]:
-    """4: whoever is on the line to a reaction is there for no other session, window or not: from sessions alone."""
+    """4: who is on the line to a reaction, or grades or orders in it, is there for no other session, window or not."""
     wrong = []
     machine = network.machines["session"]
-    states = {stream: machine.initial(stream.id) for stream, _ in network.of("session")}
+    states = {stream.id: machine.initial(stream.id) for stream, _ in network.of("session")}
+    directed: dict[str, set[str]] = defaultdict(set)
     there: dict[str, dict[str, bool]] = defaultdict(dict)
     since: dict[str, dt.datetime] = {}
 
@@ -211,15 +212,24 @@ def nobody_treats_and_supervises(network: Network) -> list[str]:
         if network.excused_s(begun, at) > network.lateness_s:
             wrong.append(f"{person}: treated one patient and was there for another since {begun.isoformat()}")
 
-    for recorded in sorted((r for _, h in network.of("session") for r in h), key=lambda r: r.position):
-        session_id = recorded.stream.id
-        state = states[recorded.stream] = machine.apply(states[recorded.stream], recorded)
+    histories = (*network.of("session"), *network.of("reaction"))
+    for recorded in sorted((r for _, h in histories for r in h), key=lambda r: r.position):
+        session_id = recorded.correlation
+        if recorded.stream.machine == "session":
+            session_id = recorded.stream.id
+            states[session_id] = machine.apply(states[session_id], recorded)
+        elif not isinstance(recorded.event, reaction.ReactionGraded | reaction.StepOrdered):
+            continue
+        else:
+            directed[recorded.actor.person_id].add(recorded.stream.id)
+        state = states[session_id]
         person = state.physician.person_id if state.physician is not None and state.physician_present else ""
         for one, sessions in there.items():
             if sessions.pop(session_id, None) is not None and one != person and not _clashes(sessions):
                 clash_over(one, recorded.at)
         if person and not state.drill and (state.open_reactions or state.in_phase(*OWED)):
-            there[person][session_id] = bool(state.open_reactions) and state.in_phase("verified", "degraded")
+            treats = state.in_phase("verified", "degraded") or state.open_reactions & directed[person]
+            there[person][session_id] = bool(state.open_reactions and treats)
         if not person:
             continue
         if not _clashes(there[person]):

@@ -8,8 +8,8 @@ import pytest
 from engine.kernel.errors import Rejected
 from engine.kernel.ids import Stream
 from engine.people.registry import Registry
-from engine.reactions.commands import DisposeReaction
-from engine.reactions.state import Disposition
+from engine.reactions.commands import DisposeReaction, GradeReaction, RecordSigns
+from engine.reactions.state import Disposition, Severity
 from engine.workflows.ring.commands import AnswerRing
 from engine.workflows.session import commands as c
 from engine.workflows.session.state import Screening
@@ -88,6 +88,51 @@ async def test_a_physician_without_a_window_answers_nothing_else_during_a_reacti
     await called.do("reaction", "ses-1-r1", sent, DOC)
     await called.do("ring", "ses-2-2", AnswerRing(), DOC)
     assert (await state(called, "session", "ses-2")).physician_present
+
+
+SEVERE = GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis", reason="as told on the phone")
+
+
+async def alarm_unheard(room: Town) -> None:
+    """The room of ses-1 is on the telephone with its physician when REACTION is pressed."""
+    await room.do("session", "ses-1", c.ReportOnPhone(cause="network"))
+    await room.do("session", "ses-1", c.ReportReaction())
+    await room.do("reaction", "ses-1-r1", RecordSigns(signs=("hypotension",)))
+
+
+@pytest.mark.hazard("H-03")
+async def test_a_physician_who_directs_treatment_by_phone_leaves_every_other_session(called: Town) -> None:
+    """No line proves it, but whoever grades and orders treats: presence elsewhere ends and somebody else is rung."""
+    await alarm_unheard(called)
+    assert (await state(called, "session", "ses-2")).physician_present
+    await called.do("reaction", "ses-1-r1", SEVERE, DOC)
+
+    assert (await state(called, "session", "ses-1")).physician_present
+    other = await state(called, "session", "ses-2")
+    assert not other.physician_present
+    assert other.open_gap.cause == "physician_away:in_reaction_elsewhere"
+    assert (await state(called, "ring", "ses-2-2")).cause == "physician_away"
+
+
+@pytest.mark.hazard("H-03")
+async def test_who_directs_a_reaction_of_another_room_is_treating_there_too(called: Town) -> None:
+    """Nobody's physician in ses-1 by now, yet the grade is theirs: they are not there for ses-2 meanwhile."""
+    await alarm_unheard(called)
+    await called.do("session", "ses-1", c.ReportPhysicianAway(physician_id="md-1", cause="called_away"))
+    await called.do("reaction", "ses-1-r1", SEVERE, DOC)
+    assert not (await state(called, "session", "ses-2")).physician_present
+
+
+@pytest.mark.hazard("H-03")
+async def test_a_grade_handled_again_later_takes_nobody_from_where_they_came_since(called: Town) -> None:
+    """The physician left the reaction to another and took a new session; after a crash the old grade comes again."""
+    await alarm_unheard(called)
+    await called.do("reaction", "ses-1-r1", SEVERE, DOC)
+    await called.do("session", "ses-1", c.ReportPhysicianAway(physician_id="md-1", cause="relieved"))
+    called.wait(1)
+    await supervised(called, "ses-3")
+    await called.crash()
+    assert (await state(called, "session", "ses-3")).physician_present
 
 
 async def test_an_alarm_handled_again_later_takes_nobody_away() -> None:

@@ -14,7 +14,7 @@ from engine.policies import POLICIES
 from engine.policies.late_reaction_reopens import late_reaction_reopens
 from engine.reactions import commands as r
 from engine.reactions import events as reaction
-from engine.reactions.state import Disposition
+from engine.reactions.state import Disposition, Severity
 from engine.workflows.coverage import commands as cov
 from engine.workflows.ring import commands as ring
 from engine.workflows.session import commands as c
@@ -109,6 +109,22 @@ def test_a_line_that_comes_up_during_a_reaction_debits_the_physician(hall: Hall)
     hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
     assert hall.state("coverage", "cov-md-1").phases == ("engaged",)
     hall.do("session", "ses-1", BACK, s.MEDIA)
+
+    assert hall.state("coverage", "cov-md-1").phases == ("in_reaction",)
+    assert not hall.state("session", "ses-2").physician_present
+
+
+@pytest.mark.hazard("H-03")
+def test_a_physician_who_grades_by_phone_is_debited(hall: Hall) -> None:
+    """Not heard at the alarm and not since: the grade shows that they treat, and the other room loses them."""
+    up_to(hall, "cleared", "ses-1")
+    up_to(hall, "cleared", "ses-2")
+    hall.do("session", "ses-1", c.ReportOnPhone(cause="network"), s.TECH)
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    hall.do("reaction", "ses-1-r1", r.RecordSigns(signs=("hypotension",)), s.TECH)
+    assert hall.state("coverage", "cov-md-1").phases == ("engaged",)
+    grade = r.GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis", reason="as told")
+    hall.do("reaction", "ses-1-r1", grade, s.DOC)
 
     assert hall.state("coverage", "cov-md-1").phases == ("in_reaction",)
     assert not hall.state("session", "ses-2").physician_present

@@ -301,6 +301,38 @@ def test_a_physician_with_a_patient_who_reacts_and_another_one_is_found(network:
     assert any("injected while the physician treats another patient" in wrong for wrong in found)
 
 
+def test_a_physician_who_directs_by_phone_and_has_another_patient_is_found(network: Network) -> None:
+    """4: no line to the reaction and no presence to see, but a grade by whom another session believes in."""
+    here, history = until(network, session.ReactionReported)
+    last = history[-1]
+    phases = tuple("on_phone" if phase in ("verified", "degraded") else phase for phase in last.phases)
+    history[-1] = replace(last, phases=phases)
+    assigned = next(
+        r.event
+        for r in reversed(history)
+        if isinstance(r.event, session.PhysicianAssigned | session.HandOffAccepted)
+    )
+    other, request = until(network, session.PhysicianAssigned, but=here.id)
+    request[-1] = replace(request[-1], event=replace(request[-1].event, evidence=assigned.evidence))
+    silent = replace(network, histories={here: history, other: request}, outages=())
+    assert not checkers.nobody_treats_and_supervises(silent)
+
+    graded = replace(
+        next(
+            r for h in network.histories.values() for r in h if isinstance(r.event, reaction.ReactionGraded)
+        ),
+        stream=Stream("reaction", last.event.reaction_id),
+        correlation=here.id,
+        actor=Actor(person_id=assigned.evidence.person_id, role="physician"),
+        at=last.at,
+        position=max(last.position, request[-1].position) + 1,
+    )
+    directed = replace(silent, histories={**silent.histories, graded.stream: [graded]})
+    assert any(
+        "was there for another since" in wrong for wrong in checkers.nobody_treats_and_supervises(directed)
+    )
+
+
 def test_a_session_that_nobody_finishes_is_found(network: Network) -> None:
     """8: neither sealed nor called off and on no worklist; on the worklist with nobody who must act."""
     stream, history = until(network, session.MonitoringCompleted)
