@@ -43,6 +43,7 @@ class PeopleEnrichers:
             session.AcceptHandOff: self.hand_off,
             session.EvaluateRules: self.verdict,
             session.GrantReady: self.ready,
+            session.StartInjection: self.ready,
             ring.StartRing: self.ladder,
             ring.AnswerRing: self.answer,
             coverage.HoldCoverage: self.window,
@@ -95,7 +96,9 @@ class PeopleEnrichers:
         now = self._clock.now()
         return replace(command, verdict=self._rules.evaluate(state, directory, physician, responder, now))
 
-    async def ready(self, state: SessionState, command: session.GrantReady, request: Request) -> Command:
+    async def ready(
+        self, state: SessionState, command: session.GrantReady | session.StartInjection, request: Request
+    ) -> Command:
         """Look at both people again and ask the rules again."""
         asked = await self.verdict(state, session.EvaluateRules(), request)
         assert isinstance(asked, session.EvaluateRules)

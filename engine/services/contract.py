@@ -69,6 +69,7 @@ FILLED: Mapping[str, frozenset[str]] = {
     "AcceptHandOff": frozenset({"evidence", "in_reaction_elsewhere"}),
     "EvaluateRules": frozenset({"verdict"}),
     "GrantReady": frozenset({"verdict", "physician", "responder"}),
+    "StartInjection": frozenset({"verdict", "physician", "responder"}),
     "ConfirmRecord": frozenset({"record_hash", "missing"}),
     "AnswerRing": frozenset({"evidence"}),
     "GradeReaction": frozenset({"problems"}),

@@ -196,6 +196,6 @@ def up_to(hall: Hall, phase: str, session_id: str = "ses-1", who: Actor = s.DOC)
             hall.do("session", session_id, asked, who if by is s.DOC else by)
         if name == "injecting":
             token = hall.state("session", session_id).ready.token
-            hall.do("session", session_id, session.StartInjection(ready_token=token), s.TECH)
+            hall.do("session", session_id, s.start(token, physician=s.evidence(who)), s.TECH)
         if name == phase:
             return

@@ -268,7 +268,13 @@ def contrast(driver: Driver) -> c.RecordContrastGiven:
 def injected(driver: Driver) -> None:
     """Contrast under READY."""
     driver.wait(10)
-    driver.do(TECHNOLOGIST, c.StartInjection(ready_token=driver.state.ready.token))
+    start = c.StartInjection(
+        ready_token=driver.state.ready.token,
+        verdict=verdict(driver),
+        physician=physician(driver),
+        responder=responder(driver),
+    )
+    driver.do(TECHNOLOGIST, start)
     driver.wait(45)
     driver.do(TECHNOLOGIST, contrast(driver), c.CompleteInjection())
 

@@ -145,7 +145,16 @@ class SessionChart(StateChart[None]):
                 ],
             )
             start_injection = cleared.to(
-                injecting, unless=["ready_absent", "ready_mismatch", "ready_expired"]
+                injecting,
+                unless=[
+                    "ready_absent",
+                    "ready_mismatch",
+                    "ready_expired",
+                    "physician_unlicensed",
+                    "responder_not_qualified",
+                    "verdict_denies",
+                    "verdict_unattested",
+                ],
             )
             complete_injection = injecting.to(monitoring, unless=["contrast_unrecorded"])
             complete_monitoring = monitoring.to(closing, unless=["observation_running", "reaction_open"])

@@ -264,9 +264,15 @@ class GrantReady(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartInjection(Command):
-    """Start injecting under an unexpired READY token."""
+    """Start injecting under an unexpired READY token; licences and rules are looked at once more.
+
+    `verdict`, `physician` and `responder` are filled by the engine.
+    """
 
     ready_token: str
+    verdict: VerdictEvidence | None = None
+    physician: CredentialEvidence | None = None
+    responder: CredentialEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,18 @@ def grant(
     )
 
 
+def start(
+    token: str,
+    verdict_: VerdictEvidence | None = None,
+    physician: CredentialEvidence | None = None,
+    responder: CredentialEvidence | None = None,
+) -> c.StartInjection:
+    found = grant(verdict_, physician, responder)
+    return c.StartInjection(
+        ready_token=token, verdict=found.verdict, physician=found.physician, responder=found.responder
+    )
+
+
 IDENTIFY = c.ConfirmIdentity(mrn="MRN-9", birth_date=dt.date(1980, 5, 4))
 SEE = c.ConfirmView(patient_visible=True, injection_site_visible=True)
 
@@ -184,7 +196,7 @@ def at(phase: str) -> Play:
         for command, who in steps:
             play.do(command, who)
         if name == "injecting":
-            play.do(c.StartInjection(ready_token=play.state.ready.token), TECH)
+            play.do(start(play.state.ready.token), TECH)
         assert name in play.state.phases
         if name == phase:
             return play

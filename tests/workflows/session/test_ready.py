@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_ready_expires_by_its_timer_and_by_itself() -> None:
     play.now = ready.expires_at - dt.timedelta(microseconds=1)
     late = s.ready()
     late.now = ready.expires_at
-    play.do(c.StartInjection(ready_token=ready.token), s.TECH)
+    play.do(s.start(ready.token), s.TECH)
 
     assert "injecting" in play.state.phases
     assert late.refused(c.StartInjection(ready_token=late.state.ready.token), s.TECH) == "READY_EXPIRED"
@@ -100,6 +101,25 @@ def test_ready_expires_by_its_timer_and_by_itself() -> None:
     assert names(expired) == ["ReadyExpired"]
     assert late.state.ready is None
     assert late.refused(c.StartInjection(ready_token=ready.token), s.TECH) == "READY_ABSENT"
+
+
+@pytest.mark.hazard("H-19", "H-20", "H-22")
+@pytest.mark.parametrize(
+    ("reason", "found"),
+    [
+        ("PHYSICIAN_UNLICENSED", {"physician": s.evidence(s.DOC, "LICENCE_MISSING_IN_STATE")}),
+        ("RESPONDER_NOT_QUALIFIED", {"responder": s.evidence(s.NURSE, "COMPETENCY_MISSING")}),
+        ("VERDICT_DENIES", {"verdict_": s.verdict("deny")}),
+        ("VERDICT_UNATTESTED", {"verdict_": s.verdict("needs_attestation")}),
+        ("PHYSICIAN_UNLICENSED", None),
+    ],
+)
+def test_what_changed_since_ready_was_lit_stops_the_injection(reason: str, found: Any) -> None:
+    """READY is still lit, but licences and rules are looked at again: revoked since, denied now, or not looked up."""
+    play = s.ready()
+    token = play.state.ready.token
+    asked = c.StartInjection(ready_token=token) if found is None else s.start(token, **found)
+    assert play.refused(asked, s.TECH) == reason
 
 
 def test_ready_is_good_for_its_own_word_only() -> None:
@@ -112,7 +132,7 @@ def test_ready_is_good_for_its_own_word_only() -> None:
     assert new != old
     assert play.refused(c.StartInjection(ready_token=old), s.TECH) == "READY_MISMATCH"
     assert play.refused(c.StartInjection(ready_token=""), s.TECH) == "READY_MISMATCH"
-    play.do(c.StartInjection(ready_token=new), s.TECH)
+    play.do(s.start(new), s.TECH)
 
     assert play.state.ready is None
     assert play.refused(c.StartInjection(ready_token=new), s.TECH) == "WRONG_PHASE"
