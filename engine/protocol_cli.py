@@ -102,6 +102,7 @@ def _signature(data_dir: Path, pack: Any, signers: Mapping[str, str]) -> Mapping
 @click.option("--presentation", required=True, help="anaphylaxis, bronchospasm, hives, …")
 @click.option("--severity", default="severe", show_default=True, help="mild, moderate or severe")
 @click.option("--age-years", help="whole years; without it the doses of adult and child stand side by side")
+@click.option("--age-days", help="days, of an infant below one year: up to 28 days are a newborn's limits")
 @click.option("--weight-kg", help="weight in kilograms; without it doses by weight ask for it")
 @click.option("--weight-lb", help="the same weight in pounds, to be compared with --weight-kg")
 @click.option("--setting", default="idtf", show_default=True, help="office, idtf or hopd")
@@ -194,6 +195,11 @@ def _situation(pack: Any, asked: Mapping[str, Any]) -> Any:
     from engine.reactions.state import Severity
 
     age = _whole("--age-years", asked["age_years"], 130)
+    days = _whole("--age-days", asked["age_days"], 365)
+    if days is not None and age is None:
+        age = 0
+    if days is not None and age:
+        raise Problem("--age-days: only of an infant below one year; leave it out, or give --age-years 0")
     adult = age is None or is_adult(pack, age)
     signs = tuple(filter(None, (sign.strip() for sign in asked["signs"].split(","))))
     for sign in signs:
@@ -202,6 +208,7 @@ def _situation(pack: Any, asked: Mapping[str, Any]) -> Any:
         presentation=_one_of("--presentation", asked["presentation"], pack.presentations),
         severity=Severity(_one_of("--severity", asked["severity"], GRADES)),
         age_years=age,
+        age_days=days,
         weight_kg=_weight(pack, asked["weight_kg"], asked["weight_lb"]),
         vitals=_vitals(asked),
         signs=signs,

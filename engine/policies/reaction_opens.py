@@ -22,6 +22,7 @@ def reaction_opens(recorded: Recorded, view: View) -> Iterator[Request]:
             site_id=event.site_id,
             onset_at=event.onset_at,
             age_years=event.age_years,
+            age_days=event.age_days,
             weight_kg=event.weight_kg,
             setting=event.setting,
             modality=event.modality,

@@ -20,6 +20,7 @@ LIGHT = (Disposition.DISCHARGED_HOME, Disposition.RETURNED_TO_WARD)
 GRADING = ["not_a_physician", "physician_unlicensed", "presentation_unknown"]
 LOWERING = [*GRADING, "de_escalation_unexplained"]
 DISPOSING = ["not_a_physician", "physician_unlicensed", "disposition_too_light", "observation_not_over"]
+READING_BACK = ["step_unknown", "step_not_ordered", "order_outdated", "read_back_mismatch"]
 ORDERING = [
     "not_a_physician",
     "physician_unlicensed",
@@ -102,9 +103,9 @@ class ReactionChart(StateChart[None]):
                 | resolved.to(None, unless=ORDERING)
             )
             read_back_step = (
-                graded.to(None, unless=["step_unknown", "step_not_ordered", "read_back_mismatch"])
-                | improving.to(None, unless=["step_unknown", "step_not_ordered", "read_back_mismatch"])
-                | resolved.to(None, unless=["step_unknown", "step_not_ordered", "read_back_mismatch"])
+                graded.to(None, unless=READING_BACK)
+                | improving.to(None, unless=READING_BACK)
+                | resolved.to(None, unless=READING_BACK)
             )
             refuse_step = (
                 graded.to(None, unless=["step_unknown", "step_not_refusable"])
@@ -195,7 +196,7 @@ def de_escalation_unexplained(f: Facts) -> bool:
 
 def disposition_too_light(f: Facts) -> bool:
     """After a severe reaction or any epinephrine the patient goes to an emergency department; give a reason if not."""
-    heavy = f.state.worst is Severity.SEVERE or f.state.epinephrine_given
+    heavy = f.state.worst is Severity.SEVERE or f.state.epinephrine_given or f.state.help_needed
     return heavy and f.command.disposition in LIGHT and not f.command.reason.strip()
 
 
@@ -281,7 +282,7 @@ def pulse_unconfirmed(f: Facts) -> bool:
 
 def order_open(f: Facts) -> bool:
     """An order of this step is open: it must not be given twice; give a reason to replace it."""
-    if not _is_open(f) or f.command.override_reason.strip():
+    if not _is_open(f) or order_outdated(f) or f.command.override_reason.strip():
         return False
     order = _wanted(f)
     return order is None or not protocol.never_blocked(f.context.objectives.pack_of(f.state), order)
@@ -290,6 +291,12 @@ def order_open(f: Facts) -> bool:
 def dose_row_gone(f: Facts) -> bool:
     """The pack in force no longer has this row; grade again to see the present protocol."""
     return "DOSE_ROW_GONE" in _problems(f)
+
+
+def order_outdated(f: Facts) -> bool:
+    """The weight is another than when this was ordered: ask the physician to order it again."""
+    step = _step(f)
+    return step is not None and step.outdated
 
 
 def read_back_mismatch(f: Facts) -> bool:
@@ -379,6 +386,7 @@ GUARDS = {
         dose_not_positive,
         pulse_unconfirmed,
         order_open,
+        order_outdated,
         read_back_mismatch,
     )
 }

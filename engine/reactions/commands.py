@@ -33,6 +33,7 @@ class OpenReaction(Command):
     demo: bool
     drill: bool = False
     alerted: str
+    age_days: int | None = None
     given_elsewhere: tuple[Medication, ...] = ()
 
 

@@ -79,7 +79,7 @@ def _signs(s: ReactionState, m: c.RecordSigns, x: Context) -> Iterator[Event]:
         signs=m.signs, texts=tuple(known.get(sign, sign) for sign in m.signs), offline=m.offline
     )
     yield recorded
-    yield from _suggest(evolve(s, recorded, x.now), x)
+    yield from _look(s, recorded, x)
 
 
 def _vitals(s: ReactionState, m: c.RecordVitals, x: Context) -> Iterator[Event]:
@@ -100,7 +100,16 @@ def _vitals(s: ReactionState, m: c.RecordVitals, x: Context) -> Iterator[Event]:
         offline=m.offline,
     )
     yield recorded
-    yield from _suggest(evolve(s, recorded, x.now), x)
+    yield from _look(s, recorded, x)
+
+
+def _look(s: ReactionState, recorded: Event, x: Context) -> Iterator[Event]:
+    """Suggest a grade anew; a graded reaction that has become another one gets that one's steps."""
+    pack: Pack = x.objectives.pack_of(s)
+    after = evolve(s, recorded, x.now)
+    yield from _suggest(after, x)
+    if s.severity is not None and protocol.become(pack, s) != protocol.become(pack, after):
+        yield _protocol(after, x)
 
 
 def _suggest(s: ReactionState, x: Context) -> Iterator[Event]:
@@ -137,11 +146,16 @@ def _grade(s: ReactionState, m: c.GradeReaction, x: Context) -> Iterator[Event]:
 
 
 def _protocol(s: ReactionState, x: Context) -> e.ProtocolResolved:
-    """Resolve the steps anew; steps that are done or under way keep their place, the other ones are superseded."""
+    """Resolve the steps anew; steps done or under way keep their place, the other ones are superseded."""
     pack: Pack = x.objectives.pack_of(s)
     offers = protocol.steps(pack, s)
     busy = {key for key, step in s.steps.items() if {"ordered", "read_back", "done"} & set(step.phases)}
     fresh = tuple(offer for offer in offers if offer.step_id not in busy)
+    renewed = tuple(
+        offer
+        for offer in offers
+        if offer.step_id in busy and offer.doses != s.steps[offer.step_id].offer.doses
+    )
     wanted = {offer.step_id for offer in offers}
     gone = tuple(sorted(key for key in s.steps if key not in wanted))
     return e.ProtocolResolved(
@@ -150,6 +164,7 @@ def _protocol(s: ReactionState, x: Context) -> e.ProtocolResolved:
         steps=fresh,
         superseded=gone,
         reference=s.severity is None,
+        renewed=renewed,
     )
 
 

@@ -62,7 +62,7 @@ class Dose:
 
     @property
     def amount_text(self) -> str:
-        """The dose in one line: drug, mg, mg/mL, mL and route, or amount, unit, form and route.
+        """The dose in one line: drug, mg, mg/mL, mL, route and site, or amount, unit, form and route.
 
         The mg are those in the mL drawn up; the exact dose stands beside them where it differs.
         """
@@ -80,7 +80,7 @@ class Dose:
                 parts.append(self._product())
             else:
                 parts.append(self.form)
-        return " ".join([*parts, self.route])
+        return " ".join([*parts, self.route, into(self.site)]).strip()
 
     def _product(self) -> str:
         if self.concentration_mg_per_ml is None:
@@ -96,6 +96,11 @@ class Dose:
         ):
             return f"({drawn})"
         return f"({drawn}; exactly {span(self.dose_mg, self.dose_max_mg)} mg)"
+
+
+def into(site: str) -> str:
+    """Return where on the body a dose goes, "" where its row does not say."""
+    return f"into the {site}" if site else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ PATH = (
     "text",
     "nature",
     "emergency_call",
-    "when_hypotensive",
+    "progressions",
     "runs",
 )
 FORMAT = "attend-emergency-pack/1"
@@ -48,8 +48,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """What the doses rest on. Age in full years and weight in kilograms are all that is known of the patient here.
+    """What the doses rest on. Age and weight in kilograms are all that is known of the patient here.
 
+    `age_years` are full years, `age_days` the days of an infant below one year.
     `mri_zone` is "IV" in an MRI room. `given` went in so far, in every reaction of the session.
     """
 
@@ -57,6 +58,7 @@ class Patient:
     weight_kg: Decimal | None
     setting: str
     modality: str
+    age_days: int | None = None
     mri_zone: str = ""
     agent: str = ""
     given: tuple[Medication, ...] = ()
@@ -66,7 +68,7 @@ def emergency_pack(pack: Pack, patient: Patient, place: Place, overlay: SiteOver
     """Return the object: patient, site, steps, doses, protocols, and the tables to suggest a grade by."""
     shelf = _Shelf()
     protocols = _protocols(pack, patient, shelf)
-    tables = _tables(pack, patient.age_years, shelf)
+    tables = _tables(pack, patient, shelf)
     return {
         "format": FORMAT,
         "pack": {
@@ -78,6 +80,7 @@ def emergency_pack(pack: Pack, patient: Patient, place: Place, overlay: SiteOver
         },
         "patient": {
             "age_years": patient.age_years,
+            "age_days": patient.age_days,
             "weight_kg": patient.weight_kg,
             "setting": patient.setting,
             "modality": patient.modality,
@@ -166,6 +169,7 @@ def _path(pack: Pack, patient: Patient, presentation: str, severity: Severity, s
             presentation=presentation,
             severity=severity,
             age_years=patient.age_years,
+            age_days=patient.age_days,
             weight_kg=patient.weight_kg,
             agent=patient.agent,
             mri_zone=patient.mri_zone,
@@ -182,7 +186,9 @@ def _path(pack: Pack, patient: Patient, presentation: str, severity: Severity, s
         found.text,
         row.nature if row is not None else "",
         found.emergency_call,
-        row.when_hypotensive if row is not None else None,
+        [[one.finding, one.presentation, one.severity] for one in row.progressions]
+        if row is not None
+        else [],
         shelf.path(found.steps),
     ]
 
@@ -214,7 +220,7 @@ def _dose(pack: Pack, option: DoseOption) -> dict[str, Any]:
     return shown | {"waits_for": "weight" if isinstance(dose, WeightNeeded) else "physician"}
 
 
-def _tables(pack: Pack, age_years: int | None, shelf: _Shelf) -> dict[str, Any]:
+def _tables(pack: Pack, patient: Patient, shelf: _Shelf) -> dict[str, Any]:
     """Return what a grade is suggested from, and what stands beside the treatment: columns, then rows of them."""
 
     def table(found: Iterable[Row], *names: str) -> dict[str, Any]:
@@ -226,8 +232,8 @@ def _tables(pack: Pack, age_years: int | None, shelf: _Shelf) -> dict[str, Any]:
             ],
         }
 
-    thresholds = table(_thresholds(pack, age_years), "finding", "side", "value", "unit", "text")
-    thresholds["rows"] += _child(pack, age_years, shelf)
+    thresholds = table(_thresholds(pack, patient.age_years), "finding", "side", "value", "unit", "text")
+    thresholds["rows"] += _child(pack, patient, shelf)
     return {
         "signs": table(pack.signs, "text", "kind", "severity", "system", "criterion", "presentations"),
         "severity_rules": table(pack.severity_rules, "rule", "text", "need"),
@@ -260,9 +266,11 @@ def _thresholds(pack: Pack, age_years: int | None) -> Iterator[Threshold]:
             yield row
 
 
-def _child(pack: Pack, age_years: int | None, shelf: _Shelf) -> Iterator[list[Any]]:
+def _child(pack: Pack, patient: Patient, shelf: _Shelf) -> Iterator[list[Any]]:
     """Yield the limits of a child's age band as rows of the same table."""
-    band = None if age_years is None or is_adult(pack, age_years) else child_band(pack, age_years)
+    age_years = patient.age_years
+    adult = age_years is None or is_adult(pack, age_years)
+    band = None if age_years is None or adult else child_band(pack, age_years, patient.age_days)
     if band is None or age_years is None:
         return
     limits = (

@@ -39,6 +39,7 @@ class ReactionOpened(Event):
     pack_hash: str
     pack_signed_by: str = ""
     drill: bool = False
+    age_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,7 @@ class ReactionGraded(Event):
 class ProtocolResolved(Event):
     """The steps for this patient, with doses, as the pack gives them now; earlier open steps are superseded.
 
+    `renewed` are steps ordered or done already, with the doses of their next order: the weight is another than it was.
     `reference`: no physician has graded yet; these are the steps of what the rules suggest, to be read and not ordered.
     """
 
@@ -115,6 +117,7 @@ class ProtocolResolved(Event):
     steps: tuple[OfferedStep, ...]
     superseded: tuple[str, ...]
     reference: bool = False
+    renewed: tuple[OfferedStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

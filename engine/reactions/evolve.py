@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.kernel.events import Event, Recorded
 from engine.reactions import events as e
-from engine.reactions.state import Offline, ReactionState, StepState
+from engine.reactions.state import OfferedStep, Offline, ReactionState, StepState
 from engine.reactions.step_chart import STEPPER
 
 Change = Callable[[ReactionState, Any, dt.datetime], ReactionState]
@@ -26,6 +26,7 @@ def _opened(s: ReactionState, v: e.ReactionOpened, at: dt.datetime) -> ReactionS
         demo=v.demo,
         drill=v.drill,
         age_years=v.age_years,
+        age_days=v.age_days,
         weight_kg=v.weight_kg,
         onset_at=v.onset_at,
         pack_id=v.pack_id,
@@ -56,7 +57,8 @@ def _resolved_protocol(s: ReactionState, v: e.ProtocolResolved, at: dt.datetime)
         for step_id, step in s.steps.items()
     }
     fresh = {offer.step_id: StepState(offer=offer, phases=STEPPER.initial) for offer in v.steps}
-    steps = {**kept, **fresh}
+    renewed = {offer.step_id: _renewed(kept[offer.step_id], offer) for offer in v.renewed}
+    steps = {**kept, **fresh, **renewed}
     order = tuple(sorted(steps, key=lambda step_id: _place(steps[step_id])))
     return replace(
         s,
@@ -65,6 +67,14 @@ def _resolved_protocol(s: ReactionState, v: e.ProtocolResolved, at: dt.datetime)
         steps=_frozen({step_id: steps[step_id] for step_id in order}),
         step_order=order,
     )
+
+
+def _renewed(step: StepState, offer: OfferedStep) -> StepState:
+    """Put other doses on a step that was ordered; an open order of a dose that is another one now is outdated."""
+    row_id = step.order.row_id if step.order is not None else ""
+    was, now = (next((d for d in one.doses if d.row_id == row_id), None) for one in (step.offer, offer))
+    open_order = bool({"ordered", "read_back"} & set(step.phases))
+    return replace(step, offer=offer, outdated=step.outdated or (open_order and was != now))
 
 
 def _place(step: StepState) -> tuple[bool, int, str]:
@@ -87,6 +97,7 @@ def _ordered(s: ReactionState, v: e.StepOrdered, at: dt.datetime) -> ReactionSta
         "order_step",
         orders=v.order_number,
         order=v.order,
+        outdated=False,
         ordered_at=at,
         read_back_at=None,
         done_at=None,

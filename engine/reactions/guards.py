@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from engine.reactions.dose import cumulative_cap_mg, measure, plain
+from engine.reactions.dose import Dose, cumulative_cap_mg, measure, plain, resolve_dose
 from engine.reactions.pack import DrugRow, Pack
 
 EPINEPHRINE = "epinephrine"
@@ -68,21 +68,30 @@ def cap_problem(
     given: Iterable[GivenDose],
     *,
     age_years: int | None = None,
+    weight_kg: Decimal | None = None,
 ) -> Problem | None:
     """Return the first cap that a dose of a row would go past, or None. Landing exactly on a cap is allowed.
 
-    DOSE_OVER_CAP: above the row's single cap. CUMULATIVE_EXCEEDED: the row's total, or 1 mg of epinephrine over IM,
-    IV and auto-injector together (decision (g)). A dose of unknown amount counts as the row's largest single one.
+    DOSE_OVER_CAP: above the row's single cap, or above what it gives for the weight. CUMULATIVE_EXCEEDED: the row's
+    total, or 1 mg of epinephrine over IM, IV and auto-injector together (decision (g)). A dose of unknown amount counts
+    as the row's largest single one.
     """
     if row.never_blocked or dose_mg is None:
         return None
-    single = single_problem(row, dose_mg)
+    single = single_problem(pack, row, dose_mg, age_years=age_years, weight_kg=weight_kg)
     return single or cumulative_problem(pack, row, dose_mg, given, age_years=age_years)
 
 
-def single_problem(row: DrugRow, dose_mg: Decimal) -> Problem | None:
-    """Return DOSE_OVER_CAP when one dose is above the row's single cap (for bands: the largest band)."""
-    cap = single_cap_mg(row)
+def single_problem(
+    pack: Pack,
+    row: DrugRow,
+    dose_mg: Decimal,
+    *,
+    age_years: int | None = None,
+    weight_kg: Decimal | None = None,
+) -> Problem | None:
+    """Return DOSE_OVER_CAP when one dose is above the row's single cap, or above what it gives for a known weight."""
+    cap = patient_cap_mg(pack, row, age_years, weight_kg)
     if row.never_blocked or cap is None or dose_mg <= cap:
         return None
     return Problem(
@@ -90,6 +99,19 @@ def single_problem(row: DrugRow, dose_mg: Decimal) -> Problem | None:
         sentence=f"{plain(dose_mg)} mg of {row.drug} {row.route} is above the single maximum of {plain(cap)} mg.",
         row_id=row.id,
     )
+
+
+def patient_cap_mg(
+    pack: Pack, row: DrugRow, age_years: int | None, weight_kg: Decimal | None
+) -> Decimal | None:
+    """Return the largest single dose for a patient: of a row by weight what it gives, or else the row's cap."""
+    cap = single_cap_mg(row)
+    by_weight = row.dose_mg_per_kg is not None or bool(row.dose_bands)
+    if not by_weight or weight_kg is None:
+        return cap
+    dose = resolve_dose(pack, row, age_years=age_years, weight_kg=weight_kg)
+    upper = (dose.dose_max_mg or dose.dose_mg) if isinstance(dose, Dose) else None
+    return cap if upper is None else upper
 
 
 def single_cap_mg(row: DrugRow) -> Decimal | None:
@@ -273,6 +295,7 @@ def order_problems(
     now: dt.datetime,
     *,
     age_years: int | None = None,
+    weight_kg: Decimal | None = None,
 ) -> tuple[Problem, ...]:
     """Return everything that stands against an order of a row now; () means it may be ordered as it is."""
     if row.never_blocked:
@@ -280,6 +303,7 @@ def order_problems(
     before = tuple(given)
     found = [times_problem(pack, row, before), repeat_too_soon(row, before, now)]
     if dose_mg is not None:
-        found.insert(0, single_problem(row, dose_mg))
+        single = single_problem(pack, row, dose_mg, age_years=age_years, weight_kg=weight_kg)
+        found.insert(0, single)
         found.insert(1, cumulative_problem(pack, row, dose_mg, before, age_years=age_years))
     return tuple(problem for problem in found if problem is not None)

@@ -230,13 +230,25 @@ class CallRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progression:
+    """What a reaction has become when its row no longer covers it: the first one found takes over.
+
+    `hypotension` and `respiratory_distress` are letters c and b of the anaphylaxis rule (1C), by sign or by
+    measurement; `hypoxia_severe` is measured.
+    """
+
+    finding: Literal["hypotension", "respiratory_distress", "hypoxia_severe"]
+    presentation: Presentation
+    severity: SeverityName = "severe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolRow(Row):
     """One presentation for one population. `emergency_rows` severities escalate with the site's setting.
 
     At an office or IDTF such a row is `call`, at a hospital outpatient department `activate_team`. `nature` says
     what the reaction is: a physiologic one is not stored as an allergy and does not come back. `sets` come before
-    its own steps, `sets_after` follow them. `when_hypotensive` names the severity whose row takes over when the
-    pressure is low.
+    its own steps, `sets_after` follow them. `progressions` say which row takes over when the patient gets worse.
     """
 
     presentation: Presentation
@@ -246,7 +258,7 @@ class ProtocolRow(Row):
     severities: tuple[SeverityName, ...] = ALL_SEVERITIES
     calls: tuple[CallRow, ...] = ()
     emergency_severities: tuple[SeverityName, ...] = ()
-    when_hypotensive: SeverityName | None = None
+    progressions: tuple[Progression, ...] = ()
     sets: tuple[str, ...] = ()
     steps: tuple[StepRow, ...] = ()
     sets_after: tuple[str, ...] = ()

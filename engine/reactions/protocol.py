@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import chain
 
 from engine.kernel.errors import Missing
-from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, measure, plain
+from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, into, measure, plain
 from engine.reactions.events import SeveritySuggested
 from engine.reactions.guards import (
     EPINEPHRINE,
@@ -21,7 +21,7 @@ from engine.reactions.guards import (
     volume_problem,
 )
 from engine.reactions.pack import DrugRow, Pack
-from engine.reactions.resolve import DoseOption, ProtocolStep, Situation, resolve
+from engine.reactions.resolve import DoseOption, ProtocolStep, Situation, progressed, resolve
 from engine.reactions.severity import suggest as suggest_severity
 from engine.reactions.state import (
     Medication,
@@ -45,8 +45,9 @@ def knows(pack: Pack, presentation: str) -> bool:
 
 def suggest(pack: Pack, state: ReactionState) -> SeveritySuggested:
     """Return the grade the pack's rules suggest from signs and last vital signs, or the question left to decide."""
-    vitals = state.vitals[-1] if state.vitals else None
-    found = suggest_severity(pack, state.signs, vitals, age_years=state.age_years)
+    found = suggest_severity(
+        pack, state.signs, state.latest_vitals, age_years=state.age_years, age_days=state.age_days
+    )
     return SeveritySuggested(
         severity=found.severity,
         rules=found.rules,
@@ -58,10 +59,20 @@ def suggest(pack: Pack, state: ReactionState) -> SeveritySuggested:
 
 def steps(pack: Pack, state: ReactionState) -> tuple[OfferedStep, ...]:
     """Return the steps for this patient as offered now: those of the grade set, or else of the grade suggested."""
+    resolved = [resolve(pack, situation) for situation in _situations(state)]
+    return tuple(_offered(pack, step) for step in merged(chain.from_iterable(resolved)))
+
+
+def become(pack: Pack, state: ReactionState) -> tuple[tuple[str, Severity], ...]:
+    """Return what each presentation has become by signs and vital signs; a patient who gets worse needs other steps."""
+    found = (progressed(pack, situation) for situation in _situations(state))
+    return tuple((one.presentation, one.severity) for one in found)
+
+
+def _situations(state: ReactionState) -> list[Situation]:
     names = (state.presentation, *state.also) if state.severity else state.suggested_presentations
     severity = state.severity or state.suggested or Severity.SEVERE
-    resolved = [resolve(pack, _situation(state, name, severity)) for name in names]
-    return tuple(_offered(step) for step in merged(chain.from_iterable(resolved)))
+    return [_situation(state, name, severity) for name in names]
 
 
 def merged(every: Iterable[ProtocolStep]) -> tuple[ProtocolStep, ...]:
@@ -96,9 +107,12 @@ def _situation(state: ReactionState, presentation: str, severity: Severity) -> S
         presentation=presentation,
         severity=severity,
         age_years=state.age_years,
+        age_days=state.age_days,
         weight_kg=state.weight_kg,
-        vitals=state.vitals[-1] if state.vitals else None,
+        vitals=state.latest_vitals,
+        earlier_vitals=state.vitals_since_graded,
         signs=state.signs,
+        signs_weighed=state.signs_weighed,
         agent=state.agent,
         mri_zone=ZONE_IV if state.modality in MRI else "",
         setting=state.setting,
@@ -106,7 +120,7 @@ def _situation(state: ReactionState, presentation: str, severity: Severity) -> S
     )
 
 
-def _offered(step: ProtocolStep) -> OfferedStep:
+def _offered(pack: Pack, step: ProtocolStep) -> OfferedStep:
     return OfferedStep(
         step_id=step.step_id,
         number=step.number,
@@ -115,7 +129,7 @@ def _offered(step: ProtocolStep) -> OfferedStep:
         row_id=step.row_id,
         citation=step.citation,
         evidence=step.evidence,
-        doses=tuple(_dose(option) for option in step.options),
+        doses=tuple(_dose(pack, option) for option in step.options),
         call_level=step.call_level,
         physician_decides=step.physician_decides,
         standing_order=step.standing_order,
@@ -125,7 +139,7 @@ def _offered(step: ProtocolStep) -> OfferedStep:
     )
 
 
-def _dose(option: DoseOption) -> OfferedDose:
+def _dose(pack: Pack, option: DoseOption) -> OfferedDose:
     dose = option.dose
     if isinstance(dose, Dose):
         return OfferedDose(
@@ -154,35 +168,38 @@ def _dose(option: DoseOption) -> OfferedDose:
             rate=dose.rate,
             caution=" ".join(part for part in (dose.name_alert, dose.confirm, dose.caution) if part),
         )
-    return _waiting(dose, option.condition)
+    return _waiting(pack.drug(dose.row_id), dose, option.condition)
 
 
-def _waiting(dose: PhysicianDecides | WeightNeeded, condition: str) -> OfferedDose:
-    """Return an offer without a number: the physician's, or the weight's."""
+def _waiting(row: DrugRow, dose: PhysicianDecides | WeightNeeded, condition: str) -> OfferedDose:
+    """Return an offer without a number: the physician's, or the weight's. What the row knows of the product stays."""
     weight = isinstance(dose, WeightNeeded)
     words = dose.formula if isinstance(dose, WeightNeeded) else dose.why
     return OfferedDose(
         row_id=dose.row_id,
         drug=dose.drug,
         route=dose.route,
-        form="",
+        form=row.form,
         dose_mg=None,
         dose_max_mg=None,
-        concentration_mg_per_ml=None,
+        concentration_mg_per_ml=row.concentration_mg_per_ml,
         volume_ml=None,
         measured_ml=None,
         amount_text=f"{dose.drug} {dose.route}: {words}",
         formula=words,
         cap_applied=False,
-        max_single_mg=None,
-        counter=counter(dose.drug),
-        repeat_min_s=None,
-        repeat_max_s=None,
-        fresh_order=False,
+        max_single_mg=row.max_single_mg,
+        counter=row.counter,
+        repeat_min_s=row.repeat_min_s,
+        repeat_max_s=row.repeat_max_s,
+        fresh_order=row.fresh_order,
         condition=condition,
         waits_for="weight" if weight else "physician",
         citation=dose.citation,
         evidence=dose.evidence,
+        site=row.site,
+        rate=row.rate,
+        caution=row.caution,
     )
 
 
@@ -245,7 +262,8 @@ def _words(dose: OfferedDose, dose_mg: Decimal | None, volume_ml: Decimal | None
     if dose.concentration_mg_per_ml is not None and volume_ml is not None:
         product = f"{plain(dose.concentration_mg_per_ml)} mg/mL, {plain(volume_ml)} mL"
     injected = dose.form in ("", "injection", "kit")
-    return f"{dose.drug} {plain(dose_mg)} mg {f'({product})' if injected else dose.form} {dose.route}"
+    amount = f"{dose.drug} {plain(dose_mg)} mg {f'({product})' if injected else dose.form} {dose.route}"
+    return f"{amount} {into(dose.site)}".strip()
 
 
 def problems(pack: Pack, wanted: OrderedDose, state: ReactionState, now: dt.datetime) -> tuple[str, ...]:
@@ -253,7 +271,9 @@ def problems(pack: Pack, wanted: OrderedDose, state: ReactionState, now: dt.date
     row = _row(pack, wanted.row_id)
     if row is None:
         return ("DOSE_ROW_GONE",)
-    found = order_problems(pack, row, wanted.dose_mg, state.doses, now, age_years=state.age_years)
+    found = order_problems(
+        pack, row, wanted.dose_mg, state.doses, now, age_years=state.age_years, weight_kg=state.weight_kg
+    )
     return tuple(problem.reason for problem in found)
 
 
@@ -271,7 +291,15 @@ def beyond(
     times = sum(1 for dose in state.given if pack.row_id(dose.row_id) == row.id)
     strength = given.concentration_mg_per_ml
     found = (
-        *order_problems(pack, row, given.dose_mg, state.doses, given.given_at, age_years=state.age_years),
+        *order_problems(
+            pack,
+            row,
+            given.dose_mg,
+            state.doses,
+            given.given_at,
+            age_years=state.age_years,
+            weight_kg=state.weight_kg,
+        ),
         product_problem(row, concentration_mg_per_ml=strength, route=given.route)
         or volume_problem(
             pack,

@@ -14,12 +14,14 @@ from engine.reactions.dose import Dose, PhysicianDecides, Resolution, WeightNeed
 from engine.reactions.guards import GivenDose, Problem, cap_problem, times_problem
 from engine.reactions.pack import Choice, DrugRow, Pack, ProtocolRow, StepRow
 from engine.reactions.row import Row
-from engine.reactions.severity import classify, is_adult, route_hypotension
+from engine.reactions.severity import VitalFindings, classify, criteria, is_adult, route_hypotension
 from engine.reactions.state import Severity, Vitals
 from engine.reactions.weight import estimates
 
 ZONE_SET, WEIGHT_SET = "ZONE", "WEIGHT"
 HOSPITAL = "hopd"
+# The letters of the anaphylaxis rule (1C) that a row's progressions name.
+LETTERS = {"b": "respiratory_distress", "c": "hypotension"}
 ORDERS_OF_CALL = {
     "call": "Call the emergency service now.",
     "activate_team": "Activate the hospital's emergency team now.",
@@ -31,8 +33,10 @@ class Situation:
     """Everything that a protocol is resolved from.
 
     `setting` is office, idtf or hopd; anything but hopd has no code team. `mri_zone` "IV" puts the move out of the
-    magnet's room first; "" outside MRI. `age_years` None shows the doses of adult and child side by side. `length_cm`
-    only serves to estimate a weight that is not known.
+    magnet's room first; "" outside MRI. `age_years` None shows the doses of adult and child side by side; `age_days`
+    tells a newborn. `length_cm` only serves to estimate a weight that is not known. `earlier_vitals` are those since
+    the grade: what a reaction has become it stays, until it is graded anew. `signs_weighed`: the physician who graded
+    knew these signs, and the grade stands against them.
     """
 
     presentation: str
@@ -42,7 +46,9 @@ class Situation:
     age_days: int | None = None
     length_cm: Decimal | None = None
     vitals: Vitals | None = None
+    earlier_vitals: tuple[Vitals, ...] = ()
     signs: tuple[str, ...] = ()
+    signs_weighed: bool = False
     agent: str = ""
     mri_zone: str = ""
     setting: str = "idtf"
@@ -99,7 +105,10 @@ class ProtocolStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedProtocol:
-    """The steps, with the row they come from. `presentation` differs from `asked` where the vital signs route it."""
+    """The steps, with the row they come from.
+
+    `presentation` and `severity` differ from what was asked where signs or vital signs show that it is more than that.
+    """
 
     asked: str
     presentation: str
@@ -123,13 +132,17 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
         raise Invalid("presentation", f"choose one of {', '.join(pack.presentations)}")
     age = situation.age_years
     population = "child" if age is not None and not is_adult(pack, age) else "adult"
-    presentation = _routed(pack, situation)
-    row = _row(pack, situation, presentation, population)
+    asked = situation.presentation
+    situation = progressed(pack, situation)
+    presentation = situation.presentation
+    row = pack.protocol(presentation, population, situation.severity) or _no_protocol(
+        pack, presentation, population
+    )
     level = call_level(row, situation.severity, situation.setting)
     steps = _steps(pack, situation, row, population, level)
     steps += _after(pack, situation, row, count(len(steps) + 1))
     return ResolvedProtocol(
-        asked=situation.presentation,
+        asked=asked,
         presentation=presentation,
         severity=situation.severity,
         population=population if age is not None else "unknown",
@@ -141,16 +154,33 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
     )
 
 
-def _row(pack: Pack, situation: Situation, presentation: str, population: str) -> ProtocolRow:
-    """Return the protocol's row; the one for low pressure where a row names it and the pressure is low."""
-    row = pack.protocol(presentation, population, situation.severity)
-    if row is None:
-        return _no_protocol(pack, presentation, population)
-    if row.when_hypotensive is None or situation.vitals is None:
-        return row
-    findings = classify(pack, situation.vitals, age_years=situation.age_years, age_days=situation.age_days)
-    worse = pack.protocol(presentation, population, row.when_hypotensive) if findings.hypotension else None
-    return worse or row
+def progressed(pack: Pack, situation: Situation) -> Situation:
+    """Return the situation as what it has become: its row's progressions, and plain hypotension by the pulse."""
+    age = situation.age_years
+    population = "child" if age is not None and not is_adult(pack, age) else "adult"
+    situation = replace(situation, presentation=_routed(pack, situation))
+    row = pack.protocol(situation.presentation, population, situation.severity)
+    if row is None or not row.progressions:
+        return situation
+    met = _met(pack, situation)
+    for one in row.progressions:
+        if one.finding in met:
+            return replace(situation, presentation=one.presentation, severity=Severity(one.severity))
+    return situation
+
+
+def _met(pack: Pack, situation: Situation) -> set[str]:
+    """Return the findings of progressions that the signs, or any vital signs since the grade, show."""
+    fresh = () if situation.signs_weighed else situation.signs
+    signs = [sign for sign in pack.signs if sign.id in fresh]
+    measured = [one for one in (*situation.earlier_vitals, situation.vitals) if one is not None]
+    every = [VitalFindings()]
+    every += [
+        classify(pack, one, age_years=situation.age_years, age_days=situation.age_days) for one in measured
+    ]
+    letters = {letter for findings in every for letter in criteria(signs, findings)}
+    met = {name for letter, name in LETTERS.items() if letter in letters}
+    return met | ({"hypoxia_severe"} if any(findings.hypoxia_severe for findings in every) else set())
 
 
 def _steps(
@@ -304,7 +334,9 @@ def _option(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> D
     dose = resolve_dose(pack, row, age_years=situation.age_years, weight_kg=situation.weight_kg)
     # The upper end of a range is judged: what may be given is warned of.
     amount = (dose.dose_max_mg or dose.dose_mg) if isinstance(dose, Dose) else None
-    problem = cap_problem(pack, row, amount, situation.given, age_years=situation.age_years)
+    problem = cap_problem(
+        pack, row, amount, situation.given, age_years=situation.age_years, weight_kg=situation.weight_kg
+    )
     return DoseOption(
         dose=dose,
         instead_of=pack.row_id(choice.instead_of) if choice.instead_of else "",
@@ -316,17 +348,21 @@ def _option(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> D
 def _after(
     pack: Pack, situation: Situation, row: ProtocolRow, numbers: Iterator[int]
 ) -> Iterator[ProtocolStep]:
-    """Yield what follows every protocol: measure again, watch, and where the patient goes."""
+    """Yield what follows every protocol: measure again, watch, and where the patient goes.
+
+    A row that always calls for help is watched as severe, whatever the grade (O-5, VS-8).
+    """
     if row.nature == "extravasation":
         yield from _observations(pack, {"extravasation"}, numbers)
         return
-    wanted = {situation.severity.value}
+    severity = Severity.SEVERE if situation.severity in row.emergency_severities else situation.severity
+    wanted = {severity.value}
     epinephrine = any(dose.counter.startswith("epinephrine") for dose in situation.given)
-    if situation.severity is Severity.SEVERE or epinephrine:
+    if severity is Severity.SEVERE or epinephrine:
         wanted.add("epinephrine")
         if row.nature != "physiologic":
             wanted.add("biphasic")
-    recheck = "vitals_recheck_mild_s" if situation.severity is Severity.MILD else "vitals_recheck_s"
+    recheck = "vitals_recheck_mild_s" if severity is Severity.MILD else "vitals_recheck_s"
     for value in pack.values:
         if value.name == recheck:
             seconds = int(value.value)

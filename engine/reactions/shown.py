@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from engine.reactions.dose import Dose, PhysicianDecides, Resolution, cumulative_cap_mg, plain
+from engine.reactions.dose import Dose, PhysicianDecides, Resolution, cumulative_cap_mg, into, plain
 from engine.reactions.guards import EPINEPHRINE, total_mg
 from engine.reactions.pack import DrugRow, Pack
 from engine.reactions.resolve import DoseOption, ProtocolStep, ResolvedProtocol, Situation
@@ -78,7 +78,7 @@ def _entries(pack: Pack, situation: Situation, step: ProtocolStep) -> Iterator[M
     yield {
         "id": step.step_id,
         "kind": step.kind,
-        "text": _joined(step.text, *_warnings(pack, step.dose.dose), by=" "),
+        "text": _joined(step.text, _place(step.dose.dose), *_warnings(pack, step.dose.dose), by=" "),
         **_dose(pack, situation, step, step.dose),
     }
     for option in step.alternatives:
@@ -154,6 +154,11 @@ def _provisos(row: DrugRow, option: DoseOption) -> Iterator[str]:
         yield "a fresh order for each dose"
     if option.problem is not None:
         yield f"only if the physician overrides with a reason: {option.problem.sentence.rstrip('.')}"
+
+
+def _place(dose: Resolution) -> str:
+    """Say where on the body a first choice goes; an alternative says it in its own line."""
+    return f"{into(dose.site).capitalize()}." if isinstance(dose, Dose) and dose.site else ""
 
 
 def _warnings(pack: Pack, dose: Resolution) -> Iterator[str]:

@@ -7,6 +7,9 @@ from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
+# The call levels that call for help, without an if.
+CALLING = ("call", "activate_team")
+
 
 class Severity(StrEnum):
     """ACR severity (clinical reference section 1)."""
@@ -140,7 +143,10 @@ class OrderedDose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepState:
-    """One step: the offer, its chart phase, and the order that is current."""
+    """One step: the offer, its chart phase, and the order that is current.
+
+    `outdated`: the open order is of a dose that the patient's weight, as known since, no longer gives.
+    """
 
     offer: OfferedStep
     phases: tuple[str, ...]
@@ -149,6 +155,7 @@ class StepState:
     ordered_at: dt.datetime | None = None
     read_back_at: dt.datetime | None = None
     done_at: dt.datetime | None = None
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +199,10 @@ class FollowUp:
         return replace(self, **{name: value for name, value in said.items() if value not in (None, "")})
 
 
+# What a set of vital signs measures; the rest of it is words.
+MEASURED = tuple(f.name for f in fields(Vitals) if f.default is None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReactionState:
     """One reaction. `version` 0 means it does not exist yet."""
@@ -208,6 +219,7 @@ class ReactionState:
     demo: bool = False
     drill: bool = False
     age_years: int | None = None
+    age_days: int | None = None
     weight_kg: Decimal | None = None
     weight_at: dt.datetime | None = None
     onset_at: dt.datetime | None = None
@@ -254,6 +266,36 @@ class ReactionState:
             step.offer
             for step in self.steps.values()
             if step.offer.kind == "observe" and "superseded" not in step.phases
+        )
+
+    @property
+    def latest_vitals(self) -> Vitals | None:
+        """The newest measurement of each vital sign: one that was not measured again hides nothing."""
+        if not self.vitals:
+            return None
+        latest = self.vitals[0]
+        for one in self.vitals[1:]:
+            told = {name: getattr(one, name) for name in MEASURED if getattr(one, name) is not None}
+            latest = replace(latest, at=one.at, **told)
+        return latest
+
+    @property
+    def vitals_since_graded(self) -> tuple[Vitals, ...]:
+        """The measurements since the last grade; () before the first one."""
+        graded = self.graded_at
+        return tuple(one for one in self.vitals if graded is not None and one.at >= graded)
+
+    @property
+    def signs_weighed(self) -> bool:
+        """Whether the last grade was given with the present signs known."""
+        return self.graded_at is not None and (self.signs_at is None or self.signs_at <= self.graded_at)
+
+    @property
+    def help_needed(self) -> bool:
+        """Whether a step in force calls the emergency service or the hospital's team."""
+        return any(
+            step.offer.call_level in CALLING and "superseded" not in step.phases
+            for step in self.steps.values()
         )
 
     @property

@@ -97,6 +97,7 @@ def _patient(session: SessionState, reactions: list[ReactionState]) -> Patient:
     modality = session.order.modality if session.order else ""
     return Patient(
         age_years=session.age_years,
+        age_days=session.age_days,
         weight_kg=weights[-1] if weights else session.weight_kg,
         setting=session.setting,
         modality=modality,

@@ -83,7 +83,7 @@ def test_a_dose_shows_how_it_came_about() -> None:
     shown = dose("C-EPI-IM", "12")
 
     assert shown.formula == "0.01 mg/kg x 12 kg = 0.12 mg; 1 mg/mL → 0.12 mL"
-    assert shown.amount_text == "epinephrine 0.12 mg (1 mg/mL, 0.12 mL) IM"
+    assert shown.amount_text == "epinephrine 0.12 mg (1 mg/mL, 0.12 mL) IM into the anterolateral thigh"
     assert (shown.row_id, shown.evidence) == ("C-EPI-IM", "D2")
     assert "Table 2" in shown.citation
     assert "ephedrine" in shown.name_alert
@@ -365,13 +365,13 @@ def test_less_than_the_first_mark_is_the_physicians_and_never_nothing() -> None:
 
 @given(weight=WEIGHTS, row=st.sampled_from(EVERY_ROW))
 def test_the_line_of_a_dose_names_everything(weight: Decimal, row: tuple[str, str]) -> None:
-    """An injectable: name, mg, mg/mL or "see vial", mL, route; another form: name, amount, unit, form, route."""
+    """An injectable: name, mg, mg/mL or "see vial", mL, route, site; another form: name, amount, unit, form, route."""
     name, row_id = row
     source = pack(name).drug(row_id)
     line = dose(row_id, weight, age=40 if source.population == "adult" else 6, name=name).amount_text
 
     assert line.startswith(source.drug)
-    assert line.endswith(source.route)
+    assert line.endswith(f"{source.route} into the {source.site}" if source.site else source.route)
     if source.injected and source.concentration_mg_per_ml is None:
         assert "see vial" in line
     elif source.injected:

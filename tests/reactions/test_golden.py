@@ -19,4 +19,5 @@ def test_a_page_shows_every_weight_of_the_check_vectors() -> None:
     text = pages()["anaphylaxis.md"]
 
     assert all(f"| {kg} kg |" in text for kg in map(str, CHILD_KG))
-    assert "| 7.5 kg | epinephrine 0.07 mg (1 mg/mL, 0.07 mL; exactly 0.075 mg) IM | 0.075 mg |" in text
+    line = "epinephrine 0.07 mg (1 mg/mL, 0.07 mL; exactly 0.075 mg) IM into the anterolateral thigh"
+    assert f"| 7.5 kg | {line} | 0.075 mg |" in text

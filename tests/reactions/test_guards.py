@@ -115,7 +115,7 @@ def test_a_row_without_a_stated_maximum_has_no_cap() -> None:
     row = pack().drug("A-OND")
 
     assert single_cap_mg(row) is None
-    assert single_problem(row, Decimal(8)) is None
+    assert single_problem(pack(), row, Decimal(8)) is None
     assert cap_problem(pack(), row, Decimal(8), ()) is None
 
 
@@ -128,7 +128,7 @@ def test_no_cap_holds_up_an_arrest_dose() -> None:
     """Each check says so for itself."""
     before = [went_in("A-EPI-ARREST", "1", counter="epinephrine_arrest")] * 5
 
-    assert single_problem(ARREST, Decimal(10)) is None
+    assert single_problem(pack(), ARREST, Decimal(10)) is None
     assert cumulative_problem(pack(), ARREST, Decimal(10), before) is None
 
 

@@ -341,3 +341,92 @@ def test_a_later_dose_leaves_the_observation_counted_from_the_end_of_the_signs()
     give(play)
 
     assert play.timers["observation"] == until
+
+
+@pytest.mark.hazard("H-48")
+def test_a_graded_reaction_that_gets_worse_is_offered_other_steps() -> None:
+    """Hives with a falling pressure: epinephrine and the call at once; they stay when one value is better."""
+    play = graded(Severity.MILD, "hives")
+    happened = play.do(c.RecordVitals(systolic_mmhg=70, heart_rate_bpm=140), RESPONDER)
+
+    assert "ProtocolResolved" in names(happened)
+    assert play.state.help_needed
+    assert offer(play, "epinephrine", "IM")
+    assert play.refused(HOME, PHYSICIAN) == "DISPOSITION_TOO_LIGHT"
+    play.do(c.RecordVitals(systolic_mmhg=118), RESPONDER)
+    play.do(c.RecordPatientWeight(weight_kg=Decimal(70), method="scale"), RESPONDER)
+    assert play.state.help_needed
+    play.do(c.ReportResolved(), RESPONDER)
+    assert play.refused(HOME, PHYSICIAN) == "DISPOSITION_TOO_LIGHT"
+
+
+def test_what_was_not_measured_again_hides_nothing() -> None:
+    """Consciousness told alone does not hide a low pressure measured before."""
+    play = opened()
+    play.do(c.RecordSigns(signs=("S-A2-1",)), TECHNOLOGIST)
+    play.do(c.RecordVitals(systolic_mmhg=70, heart_rate_bpm=130), TECHNOLOGIST)
+    play.do(c.RecordVitals(conscious=True), TECHNOLOGIST)
+
+    assert play.state.latest_vitals is not None
+    assert (play.state.latest_vitals.systolic_mmhg, play.state.latest_vitals.conscious) == (70, True)
+    assert play.state.suggested is Severity.SEVERE
+
+
+@pytest.mark.hazard("H-13")
+def test_another_weight_gives_another_dose_from_the_next_order_on() -> None:
+    """30 kg was 10 kg: what is ordered next is 0.1 mg, whether the step was done before or not."""
+    play = graded(age_years=6, weight_kg=Decimal(30))
+    play.do(order(play), PHYSICIAN)
+    give(play, mg="0.3")
+    play.do(c.RecordPatientWeight(weight_kg=Decimal(10), method="scale"), RESPONDER)
+    play.wait(360)
+    play.do(order(play), PHYSICIAN)
+    step_id, _ = offer(play, "epinephrine", "IM")
+    again = play.state.steps[step_id].order
+
+    assert again is not None
+    assert again.dose_mg == Decimal("0.1")
+    assert "10 kg" in again.formula
+
+
+@pytest.mark.hazard("H-13")
+def test_an_open_order_for_another_weight_is_ordered_again() -> None:
+    """What was ordered for 30 kg is not read back at 10 kg; the new order needs no reason, and is given as it says."""
+    play = graded(age_years=6, weight_kg=Decimal(30))
+    play.do(order(play), PHYSICIAN)
+    step_id, _ = offer(play, "epinephrine", "IM")
+    heard = c.ReadBackStep(
+        step_id=step_id, dose_mg=Decimal("0.3"), concentration_mg_per_ml=Decimal(1), route="IM"
+    )
+    play.do(c.RecordPatientWeight(weight_kg=Decimal(10), method="scale"), RESPONDER)
+
+    assert play.state.steps[step_id].outdated
+    assert play.refused(heard, RESPONDER) == "ORDER_OUTDATED"
+    play.do(order(play), PHYSICIAN)
+    assert not play.state.steps[step_id].outdated
+    play.do(replace(heard, dose_mg=Decimal("0.1")), RESPONDER)
+
+
+@pytest.mark.hazard("H-12")
+def test_more_than_the_weight_gives_needs_a_reason_and_is_flagged() -> None:
+    """A child of 10 kg gets 0.1 mg: 0.3 mg is refused without a reason, and flagged when it went in."""
+    play = graded(age_years=6, weight_kg=Decimal(10))
+
+    assert play.refused(order(play, dose_mg=Decimal("0.3")), PHYSICIAN) == "DOSE_OVER_CAP"
+    play.do(order(play, dose_mg=Decimal("0.1")), PHYSICIAN)
+    give(play, mg="0.3")
+    assert "DOSE_OVER_CAP" in play.of(e.MedicationGiven)[-1].beyond
+
+
+@pytest.mark.hazard("H-12")
+def test_an_order_in_mg_without_a_weight_names_the_product() -> None:
+    """A child whose weight nobody knows: the physician's own dose is still drawn from 1 mg/mL, and read back so."""
+    play = graded(age_years=6, weight_kg=None)
+    play.do(order(play, dose_mg=Decimal("0.15")), PHYSICIAN)
+    step_id, _ = offer(play, "epinephrine", "IM")
+    ordered = play.state.steps[step_id].order
+
+    assert ordered is not None
+    assert ordered.amount_text == "epinephrine 0.15 mg (1 mg/mL, 0.15 mL) IM into the anterolateral thigh"
+    wrong = c.ReadBackStep(step_id=step_id, dose_mg=Decimal("0.15"), concentration_mg_per_ml=None, route="IM")
+    assert play.refused(wrong, RESPONDER) == "READ_BACK_MISMATCH"

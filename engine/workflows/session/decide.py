@@ -34,6 +34,11 @@ def age_on(birth_date: dt.date, day: dt.date) -> int:
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
 
 
+def days_on(birth_date: dt.date, day: dt.date) -> int | None:
+    """Return the age in days of an infant below one year, None of anybody older."""
+    return (day - birth_date).days if age_on(birth_date, day) < 1 else None
+
+
 def _schedule(s: SessionState, m: c.ScheduleSession, x: Context) -> Iterator[Event]:
     yield e.SessionScheduled(
         organization_id=m.organization_id,
@@ -47,6 +52,7 @@ def _schedule(s: SessionState, m: c.ScheduleSession, x: Context) -> Iterator[Eve
         order=m.order,
         identity=m.identity,
         age_years=age_on(m.identity.birth_date, m.planned_at.date()),
+        age_days=days_on(m.identity.birth_date, m.planned_at.date()),
         drill=bool(m.drill_id),
         drill_id=m.drill_id,
     )
@@ -58,7 +64,8 @@ def _schedule(s: SessionState, m: c.ScheduleSession, x: Context) -> Iterator[Eve
 
 def _amend_patient(s: SessionState, m: c.AmendPatient, x: Context) -> Iterator[Event]:
     day = (s.planned_at or x.now).date()
-    yield e.PatientAmended(identity=m.identity, age_years=age_on(m.identity.birth_date, day))
+    born = m.identity.birth_date
+    yield e.PatientAmended(identity=m.identity, age_years=age_on(born, day), age_days=days_on(born, day))
 
 
 def _request(s: SessionState, cause: str) -> e.SupervisionRequested:
@@ -190,6 +197,7 @@ def _reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[Even
         onset_at=m.onset_at or x.now,
         alerted=alerted,
         age_years=s.age_years,
+        age_days=s.age_days,
         weight_kg=s.weight_kg,
         setting=s.setting,
         modality=s.order.modality if s.order else "",

@@ -27,7 +27,10 @@ from engine.workflows.session.state import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionScheduled(Event):
-    """A session was opened for an order, or for a drill's script. `age_years` stays when the identity is erased."""
+    """A session was opened for an order, or for a drill's script.
+
+    `age_years` stays when the identity is erased; `age_days` is told of an infant below one year.
+    """
 
     protected: ClassVar[tuple[str, ...]] = ("identity",)
     organization_id: str
@@ -43,6 +46,7 @@ class SessionScheduled(Event):
     age_years: int
     drill: bool = False
     drill_id: str = ""
+    age_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,7 @@ class PatientAmended(Event):
     protected: ClassVar[tuple[str, ...]] = ("identity",)
     identity: PatientIdentity | None
     age_years: int
+    age_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +350,7 @@ class ReactionReported(Event):
     site_id: str
     demo: bool
     drill: bool = False
+    age_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

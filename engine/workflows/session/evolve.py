@@ -38,6 +38,7 @@ def _scheduled(s: SessionState, v: e.SessionScheduled, at: dt.datetime, by: Acto
         order=v.order,
         identity=v.identity,
         age_years=v.age_years,
+        age_days=v.age_days,
     )
 
 
@@ -174,7 +175,9 @@ _CHANGES: dict[type[Event], Change] = {
     e.OrderAmended: lambda s, v, at, by: _planned(
         replace(s, order=v.order, planned_at=v.planned_at, room_id=v.room_id), ""
     ),
-    e.PatientAmended: lambda s, v, at, by: replace(s, identity=v.identity, age_years=v.age_years),
+    e.PatientAmended: lambda s, v, at, by: replace(
+        s, identity=v.identity, age_years=v.age_years, age_days=v.age_days
+    ),
     e.PreparationStarted: lambda s, v, at, by: replace(s, technologist_id=v.technologist_id),
     e.ScreeningRecorded: lambda s, v, at, by: _planned(
         replace(_unreviewed(s), screening=v.screening, screened=v.evidence), v.screening.agent

@@ -402,6 +402,7 @@ class SessionState:
     order: Order | None = None
     identity: PatientIdentity | None = None
     age_years: int | None = None
+    age_days: int | None = None
     technologist_id: str = ""
     weight_kg: Decimal | None = None
     weight_method: str = ""
