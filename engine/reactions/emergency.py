@@ -80,11 +80,11 @@ def emergency_pack(pack: Pack, patient: Patient, place: Place, overlay: SiteOver
         },
         "patient": {
             "age_years": patient.age_years,
-            "age_days": patient.age_days,
             "weight_kg": patient.weight_kg,
             "setting": patient.setting,
             "modality": patient.modality,
             "agent": patient.agent,
+            **({} if patient.age_days is None else {"age_days": patient.age_days}),
         },
         "site": _site(place, overlay),
         "given": [_slim(dose) for dose in patient.given],
