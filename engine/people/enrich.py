@@ -41,6 +41,7 @@ class PeopleEnrichers:
             session.AssignPhysician: self.physician,
             session.OfferHandOff: self.offer,
             session.AcceptHandOff: self.hand_off,
+            session.RequestSupervision: self.reachable,
             session.EvaluateRules: self.verdict,
             session.GrantReady: self.ready,
             session.StartInjection: self.ready,
@@ -106,15 +107,27 @@ class PeopleEnrichers:
         responder = await self._responder(state, state.responder.person_id) if state.responder else None
         return replace(command, verdict=asked.verdict, physician=physician, responder=responder)
 
+    async def reachable(
+        self, state: SessionState, command: session.RequestSupervision, request: Request
+    ) -> Command:
+        """Fill whether the ring that follows would ring nobody, so that the room is told at once."""
+        rungs, contact = await self._ladder(state)
+        return replace(command, nobody_to_ring=not contact and not any(rung.people for rung in rungs))
+
     async def ladder(self, state: RingState, command: ring.StartRing, request: Request) -> Command:
-        """Fill who is rung: live windows that cover the room first, then the site's roster, licensed people only."""
+        """Fill who is rung, and the named human above."""
+        rungs, contact = await self._ladder(command)
+        return replace(command, ladder=rungs, contact=contact)
+
+    async def _ladder(self, where: SessionState | ring.StartRing) -> tuple[tuple[Rung, ...], str]:
+        """Return who is rung: live windows that cover the room, then the site's roster, licensed people only."""
         now = self._clock.now()
-        directory = await self._registry.directory(command.organization_id)
-        site = directory.sites.get(command.site_id)
-        roster = directory.rosters.get(command.site_id, {})
+        directory = await self._registry.directory(where.organization_id)
+        site = directory.sites.get(where.site_id)
+        roster = directory.rosters.get(where.site_id, {})
         windows = {window.physician_id: window for window in await self._registry.live_windows(now)}
         holders = tuple(
-            person for person, window in windows.items() if _covers(window, command.site_id, command.room_id)
+            person for person, window in windows.items() if _covers(window, where.site_id, where.room_id)
         )
         asked: set[str] = set()
         rungs = []
@@ -125,14 +138,13 @@ class PeopleEnrichers:
                 evidence = physician_evidence(directory, person, site.state if site else "", now)
                 if person in asked or evidence.problems or _busy(windows.get(person)):
                     continue
-                if await self._registry.treats_elsewhere(person, command.session_id):
+                if await self._registry.treats_elsewhere(person, where.session_id):
                     continue
                 asked.add(person)
                 window = windows.get(person)
                 people.append(Candidate(person_id=person, coverage_id=window.coverage_id if window else ""))
             rungs.append(Rung(name=name, people=tuple(people)))
-        contact = site.coverage_manager_id if site else ""
-        return replace(command, ladder=tuple(rungs), contact=contact)
+        return tuple(rungs), site.coverage_manager_id if site else ""
 
     async def answer(self, state: RingState, command: ring.AnswerRing, request: Request) -> Command:
         """Fill what is known of the physician who answers."""

@@ -153,6 +153,14 @@ def _assigned(p: Payload) -> str:
     return f"Physician accepted: {found['name'] or found['person_id']}"
 
 
+def _escalated(p: Payload) -> str:
+    if p["contact"]:
+        return f"Ring escalated; {p['shown'](p['contact'])} named"
+    if p["cause"] == "nobody_on_the_ladder":
+        return "Ring escalated; nobody can be rung: call your own physician, do not inject"
+    return "Ring escalated; no coverage manager is named"
+
+
 _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "SessionScheduled": ("plain", "Session opened from the order"),
     "OrderAmended": ("plain", "Order amended"),
@@ -170,7 +178,10 @@ _SAID: dict[str, tuple[str, str | Callable[[Payload], str]]] = {
     "SupervisionRequested": ("plain", lambda p: f"Physician requested ({words(p['cause'])})"),
     "RingStarted": ("plain", "Ringing"),
     "RungRaised": ("plain", lambda p: f"Ring raised to {words(p['name'])}"),
-    "RingEscalated": ("exception", lambda p: f"Ring escalated; {p['shown'](p['contact'])} named"),
+    "RingEscalated": (
+        "exception",
+        _escalated,
+    ),
     "RingDeclined": ("plain", lambda p: f"Ring declined: {p['reason']}"),
     "RingAnswered": ("plain", lambda p: f"Ring answered {after(p['answered_after_s'])}"),
     "PhysicianAssigned": ("plain", _assigned),

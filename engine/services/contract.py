@@ -59,6 +59,7 @@ MACHINES: Mapping[str, tuple[str, str]] = {
 
 #: Fields that are "filled by the engine": evidence looked up just before the decision, never taken from a caller.
 FILLED: Mapping[str, frozenset[str]] = {
+    "RequestSupervision": frozenset({"nobody_to_ring"}),
     "ScheduleSession": frozenset({"site_state", "setting", "drill_id"}),
     "DebriefDrill": frozenset({"participants", "points"}),
     "CheckInResponder": frozenset({"evidence"}),

@@ -139,7 +139,9 @@ class ReportResponderLeft(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSupervision(Command):
-    """Ask for a physician; a ring starts."""
+    """Ask for a physician; a ring starts. `nobody_to_ring` is filled by the engine: no rung and no manager to ring."""
+
+    nobody_to_ring: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

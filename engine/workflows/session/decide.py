@@ -68,9 +68,13 @@ def _amend_patient(s: SessionState, m: c.AmendPatient, x: Context) -> Iterator[E
     yield e.PatientAmended(identity=m.identity, age_years=age_on(born, day), age_days=days_on(born, day))
 
 
-def _request(s: SessionState, cause: str) -> e.SupervisionRequested:
+def _request(s: SessionState, cause: str, *, nobody_to_ring: bool = False) -> e.SupervisionRequested:
     return e.SupervisionRequested(
-        ring_id=f"{s.session_id}-{s.requests + 1}", cause=cause, site_id=s.site_id, room_id=s.room_id
+        ring_id=f"{s.session_id}-{s.requests + 1}",
+        cause=cause,
+        site_id=s.site_id,
+        room_id=s.room_id,
+        nobody_to_ring=nobody_to_ring,
     )
 
 
@@ -365,7 +369,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.ReportKitUsed: _kit_used,
     c.CheckInResponder: _check_in,
     c.ReportResponderLeft: _responder_left,
-    c.RequestSupervision: lambda s, m, x: [_request(s, "request")],
+    c.RequestSupervision: lambda s, m, x: [_request(s, "request", nobody_to_ring=m.nobody_to_ring)],
     c.AssignPhysician: _assign,
     c.ReportPhysicianAway: _physician_away,
     c.OfferHandOff: lambda s, m, x: [e.HandOffOffered(to_physician_id=m.to_physician_id)],
@@ -462,6 +466,8 @@ def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
             flags.append("device_clock_ahead")
     if isinstance(m, c.RecordContrastGiven):
         flags.extend(_odd_contrast(s, m, x.now))
+    if isinstance(m, c.RequestSupervision) and m.nobody_to_ring:
+        flags.append("nobody_to_ring")
     if isinstance(m, c.ClearForContrast) and _outdated(s, m.agent):
         flags.append("premedication_outdated")
     return tuple(flags)

@@ -148,6 +148,7 @@ class SupervisionRequested(Event):
     cause: str
     site_id: str
     room_id: str
+    nobody_to_ring: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

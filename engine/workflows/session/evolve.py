@@ -73,6 +73,7 @@ def _assigned(s: SessionState, v: e.PhysicianAssigned, at: dt.datetime, by: Acto
         physician=v.evidence,
         physician_present=True,
         hand_off_to="",
+        nobody_to_ring=False,
         view_confirmed=s.view_confirmed and same,
         line_down_since=None,
     )
@@ -190,7 +191,9 @@ _CHANGES: dict[type[Event], Change] = {
     e.KitUsed: _kit_used,
     e.ResponderCheckedIn: lambda s, v, at, by: replace(s, responder=v.evidence, responder_present=True),
     e.ResponderLeft: lambda s, v, at, by: replace(s, responder_present=False),
-    e.SupervisionRequested: lambda s, v, at, by: replace(s, requests=s.requests + 1),
+    e.SupervisionRequested: lambda s, v, at, by: replace(
+        s, requests=s.requests + 1, nobody_to_ring=s.nobody_to_ring or v.nobody_to_ring
+    ),
     e.PhysicianAssigned: _assigned,
     e.PhysicianLeft: lambda s, v, at, by: replace(s, physician_present=False),
     e.HandOffOffered: lambda s, v, at, by: replace(s, hand_off_to=v.to_physician_id),

@@ -415,6 +415,7 @@ class SessionState:
     responder_present: bool = False
     kit: Kit | None = None
     requests: int = 0
+    nobody_to_ring: bool = False
     physician: CredentialEvidence | None = None
     physician_present: bool = False
     hand_off_to: str = ""
