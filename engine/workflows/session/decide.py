@@ -468,6 +468,8 @@ def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
         flags.extend(_odd_contrast(s, m, x.now))
     if isinstance(m, c.RequestSupervision) and m.nobody_to_ring:
         flags.append("nobody_to_ring")
+    if isinstance(m, c.StartInjection) and x.actor.person_id != s.technologist_id:
+        flags.append("another_technologist")
     if isinstance(m, c.ClearForContrast) and _outdated(s, m.agent):
         flags.append("premedication_outdated")
     return tuple(flags)

@@ -122,6 +122,16 @@ def test_what_changed_since_ready_was_lit_stops_the_injection(reason: str, found
     assert play.refused(asked, s.TECH) == reason
 
 
+@pytest.mark.parametrize(("person_id", "flags"), [("tech-1", ()), ("tech-7", ("another_technologist",))])
+def test_another_technologist_who_injects_is_named_as_an_exception(
+    person_id: str, flags: tuple[str, ...]
+) -> None:
+    """Whoever prepared the patient may be relieved; the record says that somebody else injected."""
+    play = s.ready()
+    play.do(s.start(play.state.ready.token), replace(s.TECH, person_id=person_id))
+    assert play.log[-1].flags == flags
+
+
 def test_ready_is_good_for_its_own_word_only() -> None:
     """Another token, an older token and a token of another session are refused; a used one is gone."""
     play = s.ready()
