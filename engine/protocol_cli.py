@@ -15,7 +15,20 @@ from engine.kernel.errors import AttendError, Invalid
 
 # Parts are imported by the command that needs them, as in `engine.cli`.
 
-GIVEN = re.compile(r"(?P<drug>\S.*?)\s+(?P<route>\S+)\s+(?P<mg>\S+)\s*mg", re.IGNORECASE)
+GIVEN = re.compile(
+    r"(?P<drug>\S.*?)\s+(?P<route>\S+)\s+(?P<amount>\S+?)\s*(?P<unit>mg|mcg|[µμu]g|g)", re.IGNORECASE
+)
+MASS_MG = {"mg": Decimal(1), "g": Decimal(1000)}
+MICROGRAM_MG = Decimal("0.001")
+# How people write a route that the packs write short.
+ROUTE_WORDS = {
+    "INTRAMUSCULAR": "IM",
+    "INTRAVENOUS": "IV",
+    "SUBCUTANEOUS": "SC",
+    "SUBLINGUAL": "SL",
+    "ORAL": "PO",
+    "INHALATION": "INHALED",
+}
 WHOLE = re.compile(r"\d{1,3}")
 SETTINGS = ("office", "idtf", "hopd")
 GRADES = ("mild", "moderate", "severe")
@@ -279,17 +292,23 @@ def _given(pack: Any, text: str, adult: bool, presentation: str) -> Any:
     """
     import datetime as dt
 
-    from engine.reactions.guards import Given
+    from engine.reactions.guards import EPINEPHRINE, EPINEPHRINE_NAMES, Given
 
     parts = GIVEN.fullmatch(text.strip())
     if parts is None:
-        raise Problem("--given: write drug, route and mg, as in 'epinephrine im 0.2 mg'")
-    dose_mg = _number("--given", parts["mg"], "0.001", "100000")
+        raise Problem("--given: write drug, route and mass in mg, mcg or g, as in 'epinephrine im 0.2 mg'")
+    unit = parts["unit"].casefold()
+    dose_mg = _number("--given", parts["amount"], "0.0001", "100000") * MASS_MG.get(unit, MICROGRAM_MG)
     own = [row for row in pack.drugs if row.population == ("adult" if adult else "child")]
-    named = [row for row in own if row.drug.casefold() == parts["drug"].casefold()]
+    drug = parts["drug"].casefold()
+    device = "epipen" in drug or "injector" in drug
+    if drug == "epi" or any(name in drug for name in EPINEPHRINE_NAMES):
+        drug = f"{EPINEPHRINE} auto-injector" if device else EPINEPHRINE
+    named = [row for row in own if row.drug.casefold() == drug]
     if not named:
         raise Problem(f"--given: unknown drug; this pack has {', '.join(sorted({row.drug for row in own}))}")
-    route = parts["route"].upper()
+    route = parts["route"].upper().replace(".", "")
+    route = ROUTE_WORDS.get(route, route)
     fitting = [row for row in named if route in (row.route.upper(), *row.route.upper().split("/"))]
     if not fitting:
         routes = ", ".join(dict.fromkeys(row.route for row in named))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from engine.reactions.row import Population, Row
+from engine.reactions.row import Population, Route, Row
 
 ContrastClass = Literal["iodinated", "gadolinium"]
 Outcome = Literal["proceed", "physician_review", "alternative_study", "hold"]
@@ -107,7 +107,7 @@ class RegimenDose:
     """
 
     drug: str
-    routes: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
     dose_mg: Decimal | None = None
     dose_mg_per_kg: Decimal | None = None
     dose_max_mg_per_kg: Decimal | None = None

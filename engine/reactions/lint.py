@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from itertools import combinations
 from typing import Any
 
-from engine.reactions.dose import Dose, resolve_dose
+from engine.reactions.dose import Dose, plain, resolve_dose
 from engine.reactions.finding import Finding
 from engine.reactions.guards import single_cap_mg
 from engine.reactions.lint_care import CARE_CHECKS
@@ -27,6 +27,10 @@ FEW_MINUTES = re.compile(r"\bevery (?:a )?few\b|\bfew min", re.IGNORECASE)
 STATED_INTERVAL = re.compile(r"\bevery \d", re.IGNORECASE)
 PLACEHOLDER = re.compile(r"\{(?!agent\})")
 ALIKE = 0.8
+# The weights at which the caps of the reference's rows by weight begin to bind: 10 kg (C-EPI-IV) to 100 kg (arrest).
+CAP_BINDS_KG = (10, 100)
+# The shortest interval of the reference is 180 s: what is below a minute was written in minutes.
+SHORTEST_INTERVAL_S = 60
 IM_FIRST: dict[str, tuple[str, ...]] = {
     "anaphylaxis": ALL_SEVERITIES,
     "laryngeal_edema": ALL_SEVERITIES,
@@ -358,6 +362,22 @@ def _bands(pack: Pack) -> Iterator[Finding]:
         yield Finding(rule="child_band", row_id="child_band", sentence="no band for a newborn")
 
 
+def _slips(pack: Pack) -> Iterator[Finding]:
+    """A misplaced decimal point or a minute written as a second, by what no row of the reference comes near."""
+    low, high = CAP_BINDS_KG
+    for row in pack.drugs:
+        if row.repeat_min_s is not None and row.repeat_min_s < SHORTEST_INTERVAL_S:
+            sentence = f"a repeat after {row.repeat_min_s} s: were minutes meant?"
+            yield Finding(rule="slips", row_id=row.id, sentence=sentence)
+        per_kg = row.dose_max_mg_per_kg or row.dose_mg_per_kg
+        if per_kg and row.max_single_mg is not None and not low <= row.max_single_mg / per_kg <= high:
+            sentence = (
+                f"the single maximum binds from {plain(row.max_single_mg / per_kg)} kg on, outside {low} to {high} kg: "
+                "is a decimal point misplaced?"
+            )
+            yield Finding(rule="slips", row_id=row.id, sentence=sentence)
+
+
 def _start(band: ChildBand) -> int:
     return band.from_years
 
@@ -372,6 +392,7 @@ CHECKS: tuple[Callable[[Pack], Iterator[Finding]], ...] = (
     _look_alikes,
     _children,
     _unweighed,
+    _slips,
     _first_drug,
     _calls,
     _steps,

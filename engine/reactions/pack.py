@@ -18,6 +18,7 @@ from engine.reactions.row import (
     Evidence,
     Population,
     Presentation,
+    Route,
     Row,
     SeverityName,
 )
@@ -62,7 +63,7 @@ class Threshold(Row):
     populations: tuple[Population, ...]
     side: Literal["below", "above"]
     value: Decimal
-    unit: str
+    unit: Literal["mmHg", "1/min", "%"]
     text: str
 
 
@@ -143,7 +144,7 @@ class DrugRow(Row):
     population: Population
     drug: str
     form: str
-    route: str
+    route: Route
     site: str = ""
     counter: str
     concentration_mg_per_ml: Decimal | None = None

@@ -177,6 +177,25 @@ def _rows(path: str, table: str, rows: Any) -> Iterator[Row]:
         yield _row(f"{path} {name}", kind, written)
 
 
+def _unit_of(finding: str) -> str:
+    """Return the one unit that a vital sign's limit is written in."""
+    if finding in ("bradycardia", "tachycardia"):
+        return "1/min"
+    return "%" if finding.startswith("hypoxia") else "mmHg"
+
+
+def _numbers(place: str, written: Mapping[str, Any], made: Any) -> None:
+    """Refuse a number that was written as text: what is read from it may not be what was meant."""
+    for name, value in written.items():
+        got = getattr(made, name)
+        if isinstance(value, str) and isinstance(got, Decimal | int):
+            raise Invalid(f"{place} {name}", "write a number, not text")
+        if isinstance(value, list):
+            for inner, one in zip(value, got, strict=True):
+                if isinstance(inner, Mapping):
+                    _numbers(f"{place} {name}", inner, one)
+
+
 def _row(place: str, kind: type[Row], written: Mapping[str, Any]) -> Row:
     _known_fields(place, kind, written)
     try:
@@ -186,6 +205,9 @@ def _row(place: str, kind: type[Row], written: Mapping[str, Any]) -> Row:
         missing = re.search(r"missing required field `(\w+)`", why)
         field = at.strip("`").lstrip(".") or (missing.group(1) if missing else "")
         raise Invalid(f"{place} {field}".strip(), why) from None
+    _numbers(place, written, row)
+    if isinstance(row, Threshold) and row.unit != _unit_of(row.finding):
+        raise Invalid(f"{place} unit", f"{row.finding} is measured in {_unit_of(row.finding)}")
     for name in _ids(row):
         if not ROW_ID.fullmatch(name):
             raise Invalid(f"{place} id", "use letters, digits, dots and dashes")

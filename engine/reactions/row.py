@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+#: How a drug goes in; what is not one of these is a slip of the pen.
+Route = Literal["IM", "IV", "IV/IO", "PO", "SC", "SL", "inhaled", "mask"]
 Population = Literal["adult", "child"]
 SeverityName = Literal["mild", "moderate", "severe"]
 BodySystem = Literal[

@@ -31,6 +31,8 @@ HEAD = f"{ACR}/pack.toml"
 BROKEN = [
     ("dose_mg = 0.3\n", "dose_mg = true\n", f"{DRUGS} A-EPI-IM dose_mg"),
     ("dose_mg = 0.3\n", 'dose_mg = "much"\n', f"{DRUGS} A-EPI-IM dose_mg"),
+    ("dose_mg = 0.3\n", 'dose_mg = "0.3"\n', f"{DRUGS} A-EPI-IM dose_mg"),
+    ('route = "IM"\n', 'route = "IMM"\n', f"{DRUGS} A-EPI-IM route"),
     ("dose_mg = 0.3\n", "dose_mg = -0.3\n", f"{DRUGS} A-EPI-IM"),
     ("dose_mg = 0.3\n", "dose_mg = nan\n", f"{DRUGS} A-EPI-IM"),
     ("max_single_mg = 0.3\n", "max_singel_mg = 0.3\n", f"{DRUGS} A-EPI-IM max_singel_mg"),
@@ -62,6 +64,8 @@ def test_a_broken_row_does_not_load_and_says_where(old: str, new: str, place: st
         (HEAD, 'id = "acr-2026"', 'id = "acr"', f"{HEAD} pack id"),
         (HEAD, 'title = "Acute', 'owner = "x"\ntitle = "Acute', f"{HEAD} pack owner"),
         (HEAD, "[pack]", "[packet]", f"{HEAD} packet"),
+        (f"{ACR}/thresholds.toml", 'unit = "mmHg"', 'unit = "kPa"', f"{ACR}/thresholds.toml VS-1 unit"),
+        (f"{ACR}/thresholds.toml", 'unit = "mmHg"', 'unit = "1/min"', f"{ACR}/thresholds.toml VS-1 unit"),
         (HEAD, "step_ml = 0.1\n", "step_ml = 0.1\nup_to_ml = 5\n", f"{HEAD} syringe_mark"),
         (HEAD, 'name = "adult_from_years"', 'name = "vitals_recheck_s"', f"{HEAD} value"),
         (HEAD, '{ row = "A-O2" }', '{ row = "A-O3" }', f"{HEAD} BASE BASE.2 choices"),

@@ -193,6 +193,25 @@ def test_what_was_given_counts() -> None:
     assert "override" not in str(exact["condition"])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "adrenaline i.m. 0.2 mg",
+        "Epi intramuscular 200 mcg",
+        "Adrenalin IM 200 µg",
+        "epinephrine im 0.0002 g",
+        "EpiPen IM 0.2 mg",
+        "epinephrine auto-injector im 0.2mg",
+    ],
+)
+def test_a_dose_is_told_as_people_write_it(words: str) -> None:
+    """Other names, a route written out or with points, micrograms: the same 0.2 mg count."""
+    patient = ("--age-years", "6", "--weight-kg", "20")
+    found = only(show("anaphylaxis", *patient, "--given", words), "epinephrine", "IM")
+
+    assert "0.2 mg given before" in found["formula"]
+
+
 def test_an_arrest_dose_is_a_counter_of_its_own() -> None:
     """Given in an arrest it does not count against the anaphylaxis doses, and no cap stops it."""
     given_doses = ["--given", "epinephrine iv 1 mg"] * 4
