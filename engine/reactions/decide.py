@@ -11,6 +11,7 @@ from engine.reactions import commands as c
 from engine.reactions import events as e
 from engine.reactions import protocol
 from engine.reactions.chart import overrides
+from engine.reactions.dose import usable_weight
 from engine.reactions.evolve import evolve
 from engine.reactions.pack import Pack
 from engine.reactions.react import OBSERVATION, REPEAT, VITALS
@@ -372,6 +373,9 @@ def flag(s: ReactionState, m: Command, x: Context) -> tuple[str, ...]:
         flags.append("late")
     if isinstance(m, c.RecordMedicationGiven) and authority(s, m) == "none":
         flags.append("unordered")
+    facts = m.facts if isinstance(m, c.ReportOfflineEntries) else (m,)
+    if any(isinstance(one, c.RecordPatientWeight) and usable_weight(one.weight_kg) is None for one in facts):
+        flags.append("weight_not_used")
     if isinstance(m, c.ReportOfflineEntries):
         flags.append("offline")
     return tuple(flags)

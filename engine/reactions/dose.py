@@ -140,10 +140,16 @@ class _Amount:
     floored: bool = False
 
 
+def usable_weight(weight_kg: Decimal | None) -> Decimal | None:
+    """Return a weight that can be one, above 0 and up to 1,000 kg; None for any other."""
+    if weight_kg is None or not weight_kg.is_finite() or not 0 < weight_kg <= WEIGHT_LIMIT_KG:
+        return None
+    return weight_kg
+
+
 def resolve_dose(pack: Pack, row: DrugRow, *, age_years: int | None, weight_kg: Decimal | None) -> Resolution:
-    """Resolve one drug row. Raises Invalid when the weight cannot be one (not above 0, or above 1,000 kg)."""
-    if weight_kg is not None and not (weight_kg.is_finite() and 0 < weight_kg <= WEIGHT_LIMIT_KG):
-        raise Invalid("weight_kg", f"give a weight above 0 and up to {WEIGHT_LIMIT_KG} kg")
+    """Resolve one drug row. A weight that cannot be one counts as not known: no fact is refused for it (H-13)."""
+    weight_kg = usable_weight(weight_kg)
     by_weight = row.dose_mg_per_kg is not None or row.dose_bands or row.amount_per_kg is not None
     if by_weight and weight_kg is None:
         return WeightNeeded(

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.kernel.events import Event, Recorded
 from engine.reactions import events as e
+from engine.reactions.dose import usable_weight
 from engine.reactions.state import OfferedStep, Offline, ReactionState, StepState
 from engine.reactions.step_chart import STEPPER
 
@@ -128,8 +129,9 @@ def _vitals(s: ReactionState, v: e.VitalsRecorded, at: dt.datetime) -> ReactionS
 
 
 def _weighed(s: ReactionState, v: e.PatientWeightRecorded, at: dt.datetime) -> ReactionState:
+    """The newest weight holds; one that cannot be a weight is kept in the log and used for nothing."""
     when = _when(v, at)
-    newer = s.weight_at is None or when >= s.weight_at
+    newer = (s.weight_at is None or when >= s.weight_at) and usable_weight(v.weight_kg) is not None
     return replace(s, weight_kg=v.weight_kg, weight_at=when) if newer else s
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Literal
 
 from engine.reactions.care_rows import Agent, ContrastClass, Question
-from engine.reactions.dose import WEIGHT_LIMIT_KG
+from engine.reactions.dose import usable_weight
 from engine.reactions.pack import Pack
 
 Answer = Literal["yes", "no", "unknown"]
@@ -89,7 +89,7 @@ class Questionnaire:
     def plausible_kg(self) -> Decimal | None:
         """The weight, None for what cannot be one."""
         value = self.weight_kg
-        return value if value is not None and value.is_finite() and 0 < value <= WEIGHT_LIMIT_KG else None
+        return usable_weight(value)
 
 
 def agents_named(pack: Pack, text: str) -> tuple[Agent, ...]:

@@ -10,7 +10,14 @@ from decimal import Decimal
 from itertools import count
 
 from engine.kernel.errors import Invalid
-from engine.reactions.dose import Dose, PhysicianDecides, Resolution, WeightNeeded, resolve_dose
+from engine.reactions.dose import (
+    Dose,
+    PhysicianDecides,
+    Resolution,
+    WeightNeeded,
+    resolve_dose,
+    usable_weight,
+)
 from engine.reactions.guards import GivenDose, Problem, cap_problem, times_problem
 from engine.reactions.pack import Choice, DrugRow, Pack, ProtocolRow, StepRow
 from engine.reactions.row import Row
@@ -188,7 +195,7 @@ def _steps(
 ) -> list[ProtocolStep]:
     """Return the steps of a row; the weight is asked for just before the first dose that waits for it."""
     steps: list[ProtocolStep] = []
-    asked = situation.weight_kg is not None
+    asked = usable_weight(situation.weight_kg) is not None
     for owner, step in _written(pack, row, situation):
         if situation.severity not in step.severities:
             continue

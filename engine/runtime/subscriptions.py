@@ -132,7 +132,9 @@ class PolicyRunner:
                 return  # it was done before a crash, with what the view said then
             reason = getattr(error, "reason", type(error).__name__)
             self.refused = [*self.refused[1 - self.REMEMBERED :], f"{policy.__name__}:{reason}"]
-            log.info("policy %s was refused: %s", policy.__name__, reason)
+            # A chart refuses what came too late, which is no news; a form that is broken between rooms is a fault.
+            told = log.error if isinstance(error, Invalid) else log.info
+            told("policy %s was refused: %s", policy.__name__, reason)
 
     async def _again_on_conflict(self, request: Request) -> None:
         for _ in range(self._executor.limits.conflict_retries - 1):

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kernel.errors import Invalid
 from engine.reactions.care_rows import WeightEstimate
 from engine.reactions.dose import (
     Dose,
@@ -287,17 +286,16 @@ def test_an_infants_total_is_the_one_from_birth() -> None:
 
 
 def test_the_heaviest_weight_is_still_a_weight() -> None:
-    """1,000 kg is taken, one past it is refused."""
+    """1,000 kg is taken, one past it is not."""
     assert dose("C-EPI-IM", "1000").dose_mg == Decimal("0.30")
 
 
 @pytest.mark.parametrize("kg", ["0", "-1", "NaN", "Infinity", "1000.1"])
-def test_a_weight_that_is_none_is_refused_without_being_repeated(kg: str) -> None:
-    """The error names the field only."""
-    with pytest.raises(Invalid) as refused:
-        resolve_dose(pack(), pack().drug("C-EPI-IM"), age_years=6, weight_kg=Decimal(kg))
+def test_a_weight_that_is_none_gives_no_dose_and_asks(kg: str) -> None:
+    """It counts as not known: nothing is computed from it, and no fact is refused for it."""
+    found = resolve_dose(pack(), pack().drug("C-EPI-IM"), age_years=6, weight_kg=Decimal(kg))
 
-    assert refused.value.field == "weight_kg"
+    assert isinstance(found, WeightNeeded)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from engine.kernel.errors import Rejected
 from engine.reactions import commands as c
 from engine.reactions import events as e
 from engine.reactions import protocol
-from engine.reactions.decide import Objectives
+from engine.reactions.decide import Objectives, flag
 from engine.reactions.guards import total_mg
 from engine.reactions.machine import machine
 from engine.reactions.pack import content_hash
-from engine.reactions.state import Disposition, Severity
+from engine.reactions.state import Disposition, Offline, Severity
 from tests.reactions.packs import pack
 from tests.reactions.test_machine import (
     PHYSICIAN,
@@ -430,3 +430,37 @@ def test_an_order_in_mg_without_a_weight_names_the_product() -> None:
     assert ordered.amount_text == "epinephrine 0.15 mg (1 mg/mL, 0.15 mL) IM into the anterolateral thigh"
     wrong = c.ReadBackStep(step_id=step_id, dose_mg=Decimal("0.15"), concentration_mg_per_ml=None, route="IM")
     assert play.refused(wrong, RESPONDER) == "READ_BACK_MISMATCH"
+
+
+@pytest.mark.hazard("H-13")
+def test_a_weight_that_cannot_be_one_stops_nothing() -> None:
+    """Grams taken for kilograms: signs, vital signs and the grade are taken, and the doses ask for the weight."""
+    play = opened(age_years=6, weight_kg=Decimal(20000))
+    play.do(c.RecordSigns(signs=("S-A2-5",)), TECHNOLOGIST)
+    play.do(c.RecordVitals(systolic_mmhg=70, heart_rate_bpm=140), TECHNOLOGIST)
+    play.do(c.GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis"), PHYSICIAN)
+
+    assert offer(play, "epinephrine", "IM")[1].waits_for == "weight"
+    assert play.refused(order(play), PHYSICIAN) == "WEIGHT_MISSING"
+    play.do(c.RecordPatientWeight(weight_kg=Decimal(20), method="scale"), RESPONDER)
+    assert offer(play, "epinephrine", "IM")[1].dose_mg == Decimal("0.2")
+
+
+@pytest.mark.hazard("H-13")
+def test_an_impossible_weight_in_an_offline_log_loses_no_other_entry() -> None:
+    """The dose and the call of the same log are taken, the weight before it stays in use, and the log says so."""
+    play = graded(age_years=6, weight_kg=Decimal(20))
+    told = [Offline(entry_id=f"e{n}", at=play.now, by="tech-1") for n in range(3)]
+    log = c.ReportOfflineEntries(
+        facts=(
+            c.RecordPatientWeight(weight_kg=Decimal(20000), method="scale", offline=told[0]),
+            c.RecordMedicationGiven(drug="epinephrine", route="IM", dose_mg=Decimal("0.2"), offline=told[1]),
+            c.RecordEmergencyCalled(service="911", offline=told[2]),
+        )
+    )
+    play.do(log)
+
+    assert play.state.weight_kg == Decimal(20)
+    assert [dose.dose_mg for dose in play.state.given] == [Decimal("0.2")]
+    assert play.state.emergency_called_at is not None
+    assert "weight_not_used" in flag(play.state, log, None)  # type: ignore[arg-type]  # the context is not asked

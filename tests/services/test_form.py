@@ -53,13 +53,13 @@ def test_every_text_of_a_request_has_a_pattern_or_is_readable_text() -> None:
     assert sorted(set(free)) == []
 
 
-@pytest.mark.parametrize("weight_kg", ["0", "0.0", "000.0000"])
+@pytest.mark.parametrize("weight_kg", ["0", "0.0", "000.0000", "1000.1", "75000"])
 async def test_a_weight_of_nothing_is_refused_by_field(home: House, weight_kg: str) -> None:
     """A weight of 0 kg is a slip of the hand, in an order and at the scale; nothing is stored."""
     ordered = home.sessions.ScheduleSession(schedule(weight_kg=weight_kg), metadata=home.as_("technologist"))
     error = await refused(ordered)
     assert (error.code(), fields_of(error)) == (CODE.INVALID_ARGUMENT, ["weight_kg"])
-    assert "above 0" in str(error.details())
+    assert "above 0 and up to 1000" in str(error.details())
     assert await home.executor.store.head() == 0
 
     await home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"))
@@ -77,6 +77,7 @@ def test_a_weight_in_a_reaction_is_above_nothing_too() -> None:
     fields = {"header": header("1"), "reaction_id": "rea-1", "method": "scale"}
 
     assert [field for field, _ in complaints(made(**fields, weight_kg="0.00"))] == ["weight_kg"]
+    assert {field for field, _ in complaints(made(**fields, weight_kg="75000"))} == {"weight_kg"}
     assert complaints(made(**fields, weight_kg="0.4")) == []
 
 
