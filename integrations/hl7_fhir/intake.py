@@ -9,7 +9,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.kernel.commands import Actor, Command, Request
 from engine.kernel.errors import Invalid, Rejected
@@ -49,6 +49,7 @@ MAX_LABEL = 200
 UNCONFIRMED = ("scheduled", "preparing", "requested", "identifying")
 """Phases in which nobody has confirmed who the patient is."""
 
+UNKNOWN = "unknown"
 OVER = ("closing", "signed", "sealed", "cancelled", "declined")
 ACTOR = Actor.system("hl7")
 
@@ -184,7 +185,7 @@ class Intake:
         if state.version == 0:
             await self._execute(f"{cause}:schedule", stream, self._schedule(order))
         else:
-            _same_birth_date(state, order.patient)
+            _same_person(state, order.patient)
             # The allergy first: it reaches a session that is too far on for its order to change.
             await self._allergies(order.allergies, state, cause)
             amend = session.AmendOrder(order=_order(order), planned_at=order.planned_at, room_id=order.room)
@@ -225,10 +226,11 @@ class Intake:
             if state.in_phase(*OVER):
                 continue
             unconfirmed = state.in_phase(*UNCONFIRMED)
-            if state.identity != identity and unconfirmed:
-                amend = session.AmendPatient(identity=identity)
+            told = _filled(identity, state.identity)
+            if state.identity != told and unconfirmed:
+                amend = session.AmendPatient(identity=told)
                 await self._execute(f"{cause}:{session_id}:patient", stream, amend)
-            differs |= state.identity != identity and not unconfirmed
+            differs |= state.identity != told and not unconfirmed
             await self._allergies(message.allergies, state, f"{cause}:{session_id}")
             changed.append(session_id)
         if differs:
@@ -275,10 +277,28 @@ def _same_order(state: SessionState, order: OrderMessage) -> None:
             raise _HeldHere("ORDER_MISMATCH", f"{place} differs from the session's order")
 
 
-def _same_birth_date(state: SessionState, patient: Patient) -> None:
-    """What a cancellation may leave out, a changed order must agree with."""
-    if state.identity is None or state.identity.birth_date != _identity(patient).birth_date:
+def _same_person(state: SessionState, patient: Patient) -> None:
+    """What a cancellation may leave out, a changed order must agree with; one part of a name may have changed."""
+    known, told = state.identity, _identity(patient)
+    if known is None or known.birth_date != told.birth_date:
         raise _HeldHere("PATIENT_MISMATCH", "PID-7 differs from the order's patient")
+    told = _filled(told, known)
+    if UNKNOWN not in (known.sex, told.sex) and known.sex != told.sex:
+        raise _HeldHere("PATIENT_MISMATCH", "PID-8 differs from the order's patient")
+    if known.family and known.given and known.family != told.family and known.given != told.given:
+        raise _HeldHere("PATIENT_MISMATCH", "PID-5 differs from the order's patient")
+
+
+def _filled(told: PatientIdentity, known: PatientIdentity | None) -> PatientIdentity:
+    """Return what a message tells over what is known: an empty field says nothing and takes nothing away."""
+    if known is None:
+        return told
+    return replace(
+        told,
+        family=told.family or known.family,
+        given=told.given or known.given,
+        sex=known.sex if told.sex == UNKNOWN else told.sex,
+    )
 
 
 def _order(order: OrderMessage) -> Order:

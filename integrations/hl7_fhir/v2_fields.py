@@ -107,6 +107,8 @@ def patient(message: Message, profile: Profile) -> tuple[Patient, list[str]]:
     sex_sent = pid.text(8).upper()
     if sex_sent not in ("", "U", *_SEXES):
         warnings.append("PID-8: a sex that is not in HL7 table 0001 was read as unknown")
+    if name is None or not name.text(1):
+        warnings.append("PID-5: no family name was sent")
     if birth_warning:
         warnings.append(birth_warning)
     read = Patient(

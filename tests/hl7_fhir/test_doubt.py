@@ -354,3 +354,43 @@ async def test_a_character_set_that_did_not_hold_is_said(desk: Desk) -> None:
     await desk.send(raw)
 
     assert (await desk.messages())[0].notices == ("the bytes do not fit the character set of MSH-18",)
+
+
+@pytest.mark.hazard("H-07")
+@pytest.mark.parametrize("empty", [b"||", b'|""|'])
+async def test_an_empty_field_takes_nothing_away(desk: Desk, empty: bytes) -> None:
+    """Without a name or a sex an ADT says nothing of them: what is known stays, and the missing name is told."""
+    await desk.send(ORDER)
+    [before] = await desk.sessions()
+    pid = ORDER.split(b"\r")[1].replace(b"|DEMO^PATIENT|", empty).replace(b"|F", b"|")
+    header = ORDER.split(b"\r")[0].replace(b"ORM^O01", b"ADT^A08").replace(b"|O1|", b"|U1|")
+    await desk.send(header + b"\r" + pid + b"\r")
+
+    assert (await desk.messages())[-1].notices == ("PID-5: no family name was sent",)
+    assert (await desk.sessions())[0].identity == before.identity
+
+
+@pytest.mark.hazard("H-07")
+@pytest.mark.parametrize(
+    ("before", "after", "place"),
+    [(b"|DEMO^PATIENT|", b"|OTHER^PERSON|", "PID-5"), (b"19710412|F", b"19710412|M", "PID-8")],
+)
+async def test_a_changed_order_for_somebody_else_is_held(
+    desk: Desk, before: bytes, after: bytes, place: str
+) -> None:
+    """The same number and birth date with another whole name or another sex: a person looks."""
+    await desk.send(ORDER)
+    [made] = await desk.sessions()
+    await desk.send(amended((before, after)))
+    last = (await desk.messages())[-1]
+
+    assert (last.reason, last.what) == ("PATIENT_MISMATCH", f"{place} differs from the order's patient")
+    assert await desk.sessions() == [made]
+
+
+async def test_a_changed_order_with_another_family_name_is_followed(desk: Desk) -> None:
+    """A name taken in marriage is the same person."""
+    await desk.send(ORDER)
+    await desk.send(amended((b"|DEMO^PATIENT|", b"|MARRIED^PATIENT|")))
+
+    assert (await desk.messages())[-1].reason == ""
