@@ -29,7 +29,8 @@ class Recorded:
 
     `version` counts from 1 in the stream, `position` from 1 in the whole log. `phases` is the chart's
     configuration after the decision it belongs to, as sorted leaf state ids. `flags` marks the unexpected:
-    `stale_version`, `out_of_phase`, `bypass`, `late`, `given_in_future`, `given_before_scheduled`.
+    `stale_version`, `out_of_phase`, `bypass`, `late`, `given_in_future`, `given_before_scheduled`,
+    `given_before_onset`, `called_in_future`, `onset_in_future`, `weight_not_used`.
     """
 
     position: int

@@ -376,6 +376,13 @@ def flag(s: ReactionState, m: Command, x: Context) -> tuple[str, ...]:
     facts = m.facts if isinstance(m, c.ReportOfflineEntries) else (m,)
     if any(isinstance(one, c.RecordPatientWeight) and usable_weight(one.weight_kg) is None for one in facts):
         flags.append("weight_not_used")
+    if isinstance(m, c.RecordMedicationGiven) and m.given_at is not None:
+        if m.given_at > x.now:
+            flags.append("given_in_future")
+        if s.onset_at is not None and m.given_at < s.onset_at:
+            flags.append("given_before_onset")
+    if isinstance(m, c.RecordEmergencyCalled) and m.called_at is not None and m.called_at > x.now:
+        flags.append("called_in_future")
     if isinstance(m, c.ReportOfflineEntries):
         flags.append("offline")
     return tuple(flags)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.kernel.commands import Command
 from engine.kernel.errors import Rejected
 from engine.reactions import commands as c
 from engine.reactions import events as e
@@ -28,7 +29,7 @@ from tests.reactions.test_machine import (
     opened,
     order,
 )
-from tests.workflows.play import Play, names
+from tests.workflows.play import START, Play, names
 
 CALM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HOME = c.DisposeReaction(disposition=Disposition.DISCHARGED_HOME)
@@ -464,3 +465,26 @@ def test_an_impossible_weight_in_an_offline_log_loses_no_other_entry() -> None:
     assert [dose.dose_mg for dose in play.state.given] == [Decimal("0.2")]
     assert play.state.emergency_called_at is not None
     assert "weight_not_used" in flag(play.state, log, None)  # type: ignore[arg-type]  # the context is not asked
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        (
+            c.RecordMedicationGiven(drug="oxygen", route="mask", given_at=START.replace(year=2099)),
+            "given_in_future",
+        ),
+        (
+            c.RecordMedicationGiven(drug="oxygen", route="mask", given_at=START.replace(year=1999)),
+            "given_before_onset",
+        ),
+        (c.RecordEmergencyCalled(service="911", called_at=START.replace(year=2099)), "called_in_future"),
+    ],
+)
+def test_a_time_that_cannot_be_is_marked(command: Command, flags: str) -> None:
+    """The fact is kept as told, and its flag says what is odd about it."""
+    play = graded()
+    play.do(command, RESPONDER)
+
+    assert flags in play.log[-1].flags

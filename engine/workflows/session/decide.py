@@ -466,6 +466,8 @@ def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
             flags.append("device_clock_ahead")
     if isinstance(m, c.RecordContrastGiven):
         flags.extend(_odd_contrast(s, m, x.now))
+    if isinstance(m, c.ReportReaction) and m.onset_at is not None and m.onset_at > x.now:
+        flags.append("onset_in_future")
     if isinstance(m, c.RequestSupervision) and m.nobody_to_ring:
         flags.append("nobody_to_ring")
     if isinstance(m, c.StartInjection) and x.actor.person_id != s.technologist_id:
