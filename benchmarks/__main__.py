@@ -13,6 +13,7 @@ PARTS = (
     "benchmarks.protocols",
     "benchmarks.emergency",
     "benchmarks.alarm",
+    "benchmarks.following",
 )
 
 

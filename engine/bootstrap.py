@@ -240,7 +240,7 @@ class Engine:
         await self.registry.open()
         await self.lines.forget()
         await self.media.start()
-        inbound = Subscription("hl7", self.executor, self.intake.handle)
+        inbound = Subscription("hl7", self.executor, self.intake.handle, keys=self.intake.keys)
         self.subscriptions = [self.policies.subscription, inbound]
         loops = (
             self.timers.run(),
@@ -350,7 +350,11 @@ def _core(settings: Settings) -> _Core:
     )
 
 
-def _pipeline(core: _Core, lines: Lines) -> Pipeline:
+#: How long a call for something that is not there waits for the policies: longer than they take on a full machine.
+FOLLOW_S = 2.0
+
+
+def _pipeline(core: _Core, lines: Lines, policies: PolicyRunner) -> Pipeline:
     """Build what every call goes through, gRPC and Connect alike."""
     ids = RandomIds()
     demo = core.demo_clock
@@ -366,6 +370,7 @@ def _pipeline(core: _Core, lines: Lines) -> Pipeline:
         lines=lines,
         demo_clock=demo,
         advance=jump,
+        follow=lambda: policies.subscription.follow(FOLLOW_S),
     )
     return Pipeline(Servicers(ports), core.verifier, lambda: ids.name("inc"))
 
@@ -383,13 +388,19 @@ def build(settings: Settings) -> Engine:
         "delivery.oru": write_back.oru,
         "delivery.fhir": write_back.resources,
     }
-    pipeline = _pipeline(core, lines)
+    views = Views(executor, core.registry, core.clock, write_back.destinations)
+    policies = PolicyRunner(POLICIES, executor, views.of)
+    pipeline = _pipeline(core, lines, policies)
     board = StatusBoard(
         executor.store,
         executor.limits,
         product={"attend": VERSION, "pack": settings.pack},
         demo=settings.demo,
         grpc_address=f"{settings.bind}:{settings.grpc_port}",
+        running=lambda: {
+            "events not followed yet": max(0, executor.tail.head - policies.subscription.done),
+            "policy faults": policies.failed + policies.subscription.failed,
+        },
     )
     intake = Intake(executor, _feed(settings), core.keys.fingerprint)
     ids = RandomIds()
@@ -399,9 +410,7 @@ def build(settings: Settings) -> Engine:
         demo_clock=core.demo_clock,
         timers=core.timers,
         outbox=Outbox(executor, handlers),
-        policies=PolicyRunner(
-            POLICIES, executor, Views(executor, core.registry, core.clock, write_back.destinations).of
-        ),
+        policies=policies,
         registry=core.registry,
         media=media,
         lines=lines,

@@ -16,7 +16,8 @@ from engine.kernel.errors import AttendError, Invalid
 # Parts are imported by the command that needs them, as in `engine.cli`.
 
 GIVEN = re.compile(
-    r"(?P<drug>\S.*?)\s+(?P<route>\S+)\s+(?P<amount>\S+?)\s*(?P<unit>mg|mcg|[µμu]g|g)", re.IGNORECASE
+    r"(?P<drug>\S.*?)\s+(?P<route>\S+)\s+(?P<amount>\S+?)\s*(?P<unit>mg|mcg|[µμu]g|g|mL|puffs?)",
+    re.IGNORECASE,
 )
 MASS_MG = {"mg": Decimal(1), "g": Decimal(1000)}
 MICROGRAM_MG = Decimal("0.001")
@@ -296,9 +297,10 @@ def _given(pack: Any, text: str, adult: bool, presentation: str) -> Any:
 
     parts = GIVEN.fullmatch(text.strip())
     if parts is None:
-        raise Problem("--given: write drug, route and mass in mg, mcg or g, as in 'epinephrine im 0.2 mg'")
-    unit = parts["unit"].casefold()
-    dose_mg = _number("--given", parts["amount"], "0.0001", "100000") * MASS_MG.get(unit, MICROGRAM_MG)
+        raise Problem(
+            "--given: write drug, route and amount in mg, mcg, g, mL or puffs, as in 'epinephrine im 0.2 mg'"
+        )
+    amount = _number("--given", parts["amount"], "0.0001", "100000")
     own = [row for row in pack.drugs if row.population == ("adult" if adult else "child")]
     drug = parts["drug"].casefold()
     device = "epipen" in drug or "injector" in drug
@@ -316,7 +318,21 @@ def _given(pack: Any, text: str, adult: bool, presentation: str) -> Any:
     arrest = presentation == "cardiac_arrest"
     row = min(fitting, key=lambda one: one.never_blocked != arrest)
     at = dt.datetime.min.replace(tzinfo=dt.UTC)
+    dose_mg = amount * _unit_mg(row, parts["unit"].casefold())
     return Given(row_id=row.id, counter=row.counter, dose_mg=dose_mg, given_at=at)
+
+
+def _unit_mg(row: Any, unit: str) -> Decimal:
+    """Return the mg in one unit of a dose that went in. Raises Problem when the row cannot tell."""
+    if unit == "ml":
+        if row.concentration_mg_per_ml is None:
+            raise Problem(f"--given: the pack has no concentration for {row.drug} {row.route}; give the mg")
+        return Decimal(row.concentration_mg_per_ml)
+    if unit.startswith("puff"):
+        if row.unit != "puffs" or row.dose_mg is None:
+            raise Problem(f"--given: {row.drug} {row.route} is not given in puffs; give the mg")
+        return Decimal(row.dose_mg / row.amount)
+    return MASS_MG.get(unit, MICROGRAM_MG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,36 +346,8 @@ class _Words:
         step = self.step
         place = "    or" if step["alternative_of"] else f"{number:3}."
         own = [f"{place} {step['text']}"]
-        if step["drug"] is not None:
-            own.append(f"        {self.dose()}")
         own += [f"        {name}: {step[name]}" for name in ("condition", "formula") if step[name]]
         return [*own, f"        {step['id']}; {step['citation']}; evidence {step['evidence']}"]
-
-    def dose(self) -> str:
-        """Return the dose in one line: name, mg, mg/mL, mL and route, or name, amount, unit, form and route."""
-        step = self.step
-        if step["amount"] is not None:
-            parts = [step["drug"], self._span("amount", "amount"), step["unit"], step["form"], step["route"]]
-        elif step["dose_mg"] is None:
-            parts = [step["drug"], step["route"]]
-        else:
-            strength = "concentration: see vial"
-            if step["concentration_mg_per_ml"] is not None:
-                drawn = self._span("volume_ml", "volume_max_ml")
-                strength = f"{_plain(step['concentration_mg_per_ml'])} mg/mL, {drawn} mL"
-            parts = [step["drug"], self._span("dose_mg", "dose_max_mg"), f"mg ({strength})", step["route"]]
-        return " ".join([*parts, *([step["rate"]] if step["rate"] else [])])
-
-    def _span(self, low: str, high: str) -> str:
-        from engine.reactions.dose import span
-
-        return span(self.step[low], self.step[high])
-
-
-def _plain(value: Decimal) -> str:
-    from engine.reactions.dose import plain
-
-    return plain(value)
 
 
 def _lines(answer: Mapping[str, Any]) -> list[str]:

@@ -60,6 +60,8 @@ def _method(pool: DescriptorPool, rpc: str) -> MethodDescriptor:
     service, _, name = rpc.replace("/", ".").rpartition(".")
     try:
         found: MethodDescriptor = pool.FindServiceByName(service).FindMethodByName(name)
+    except grpc.RpcError as error:
+        raise Unknown(_words(error)) from None
     except KeyError:
         raise Unknown(f"there is no method {rpc}; see attend call --list") from None
     return found

@@ -37,6 +37,8 @@ from engine.runtime.ids import RandomIds
 
 PORTS = {"grpc": 50051, "http": 8080, "mllp": 2575}
 START_S = 40.0
+#: Left in the folder of a demonstration: only what it wrote itself is cleared away by the next one.
+MARK = ".attend-demo"
 STORY_S = 180.0
 DELIVERY_S = 30.0
 COVERAGE = "cov-demo-1"
@@ -118,8 +120,18 @@ async def play(script: Script, *, headless: bool, leave: bool, out: Path) -> int
 
 
 def _clear(out: Path) -> None:
-    """Make the folder, without what an earlier playing left in it."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Make the folder, without what an earlier playing left in it.
+
+    Raises Unplayable for a folder that holds anything and no mark of an earlier playing: it is somebody else's.
+    """
+    mark = out / MARK
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()) and not mark.exists():
+            raise Unplayable(f"{out} is not empty and no demonstration wrote it; choose another --out")
+        mark.touch()
+    except OSError as error:
+        raise Unplayable(f"--out: {out} cannot be used: {error.strerror}") from None
     for folder in ("data", "fhir", "far-side"):
         shutil.rmtree(out / folder, ignore_errors=True)
     for paper in ("record.json", "record.pdf", "oru.hl7", "ports.json", *_document_files()):

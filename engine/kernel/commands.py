@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
+import msgspec
+
 from engine.kernel.ids import Stream
 
 
@@ -38,8 +40,7 @@ class TimerFired(Command):
     set_at_version: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """Who sends a command. Engine parts act as `system:<part>` in the role `system`."""
 
     person_id: str
@@ -52,8 +53,7 @@ class Actor:
         return cls(person_id=f"system:{part}", role="system")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A command on its way: to which stream, from whom, how often, and seen at which version.
 
     `expected_version` None means "whatever it is". `correlation` is the session all of it belongs to; `causation`

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import msgspec
+
 from engine.kernel.commands import Actor
 from engine.kernel.ids import Stream
 
@@ -23,14 +25,14 @@ class Event:
     withheld: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """An event as the store gives it back.
 
     `version` counts from 1 in the stream, `position` from 1 in the whole log. `phases` is the chart's
     configuration after the decision it belongs to, as sorted leaf state ids. `flags` marks the unexpected:
     `stale_version`, `out_of_phase`, `bypass`, `late`, `given_in_future`, `given_before_scheduled`,
-    `given_before_onset`, `called_in_future`, `onset_in_future`, `weight_not_used`.
+    `given_before_onset`, `called_in_future`, `onset_in_future`, `weight_not_used`, `weight_doubtful`,
+    `room_modality_mismatch`, `agent_unknown`.
     """
 
     position: int

@@ -1,7 +1,8 @@
 """Typed identifiers, parsed once at the porch."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from engine.kernel.errors import Invalid
 
@@ -9,8 +10,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _MACHINE = re.compile(r"[a-z][a-z_]{0,31}")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Stream:
+class Stream(msgspec.Struct, frozen=True, order=True):
     """One machine's history: `session/ses-7`, `ring/ses-7-1`. Written `machine/id`."""
 
     machine: str

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from statemachine import StateChart
 
 from engine.kernel.commands import Actor, Command, verb
@@ -31,8 +32,7 @@ class State(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision may know besides state and command: the moment, the actor, the machine's objectives."""
 
     now: dt.datetime
@@ -40,8 +40,7 @@ class Context:
     objectives: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a guard sees: the state before, the command and the context."""
 
     state: Any
@@ -49,8 +48,7 @@ class Facts:
     context: Context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision yields: events in order, the configuration they lead to, and flags for the unexpected."""
 
     events: tuple[Event, ...]

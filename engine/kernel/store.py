@@ -6,14 +6,14 @@ durable together or not at all, and nothing is reported before it is durable.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from engine.kernel.ids import Stream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
+class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     """One event as stored. `payload` is canonical JSON; `hash` chains over everything but `position`."""
 
     position: int
@@ -32,8 +32,7 @@ class EventRow:
     prev_hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectedValue:
+class ProtectedValue(msgspec.Struct, frozen=True, kw_only=True):
     """A patient identifier or raw inbound bytes: kept erasable and encrypted; `salt` dies with the row.
 
     The log holds `commitment` = SHA-256(salt ‖ value), so it proves the value while the row lives and tells
@@ -47,8 +46,7 @@ class ProtectedValue:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimerRow:
+class TimerRow(msgspec.Struct, frozen=True, kw_only=True):
     """A pending wake-up of a stream.
 
     `set_at_version` is the stream's version after the commit that set it: it tells two settings of one name apart,
@@ -62,8 +60,7 @@ class TimerRow:
     set_at_version: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxRow:
+class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
     """A pending send. `key` is unique; `attempts` counts hand-overs so far."""
 
     key: str
@@ -74,8 +71,7 @@ class OutboxRow:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRow:
+class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome kept for a request id: `fingerprint` tells a repeat from a reuse with another body."""
 
     request_id: str
@@ -84,8 +80,7 @@ class RequestRow:
     version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """One decision to make durable. `events` have position 0 until the store gives them one.
 
     `expected_version` is the stream's version before the first event.
@@ -101,16 +96,14 @@ class Commit:
     protected: tuple[ProtectedValue, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
     """The commit is durable; `position` is that of its last event (the log's head when it has none)."""
 
     position: int
     events: tuple[EventRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class Lost(msgspec.Struct, frozen=True, kw_only=True):
     """The commit was not made: the stream is at `actual` and not at the expected version. Nothing of it is kept."""
 
     expected: int

@@ -25,5 +25,5 @@ class DrillEnrichers:
     async def place(self, state: DrillState, command: PlanDrill, request: Request) -> Command:
         """Let a drill be planned in a room of the organization only. Raises Invalid for no such place."""
         await self._registry.site(command.organization_id, command.site_id)
-        await self._registry.check_room(command.organization_id, command.site_id, command.room_id)
+        await self._registry.modality(command.organization_id, command.site_id, command.room_id)
         return command

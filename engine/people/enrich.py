@@ -52,15 +52,21 @@ class PeopleEnrichers:
         }
 
     async def site(self, state: SessionState, command: session.ScheduleSession, request: Request) -> Command:
-        """Fill state and setting from the site; a demo server makes demo sessions. Raises Invalid for no such place."""
+        """Fill state, setting, the room's modality and demo on a demo server. Raises Invalid for no such place."""
         site = await self._registry.site(command.organization_id, command.site_id)
-        await self._registry.check_room(command.organization_id, command.site_id, command.room_id)
-        return replace(command, site_state=site.state, setting=site.setting, demo=command.demo or self._demo)
+        modality = await self._registry.modality(command.organization_id, command.site_id, command.room_id)
+        return replace(
+            command,
+            site_state=site.state,
+            setting=site.setting,
+            room_modality=modality,
+            demo=command.demo or self._demo,
+        )
 
     async def room(self, state: SessionState, command: session.AmendOrder, request: Request) -> Command:
         """Let an order move to a room of its site only. Raises Invalid("room_id", …)."""
-        await self._registry.check_room(state.organization_id, state.site_id, command.room_id)
-        return command
+        modality = await self._registry.modality(state.organization_id, state.site_id, command.room_id)
+        return replace(command, room_modality=modality)
 
     async def responder(
         self, state: SessionState, command: session.CheckInResponder, request: Request
@@ -157,6 +163,7 @@ class PeopleEnrichers:
         evidence = RingEvidence(
             person_id=person,
             coverage_id=window.coverage_id if window else "",
+            covers=window is not None and _covers(window, state.site_id, state.room_id),
             in_reaction_elsewhere=await self._treats_elsewhere(window, person, state.session_id),
             at_capacity=window is not None
             and state.session_id not in window.sessions

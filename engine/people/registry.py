@@ -53,13 +53,21 @@ class Registry:
             raise Invalid("site_id", "no such site is registered for this organization")
         return site
 
-    async def check_room(self, organization_id: str, site_id: str, room_id: str) -> None:
-        """Raise Invalid("room_id", …) when a site has rooms and this is none of them; "" is not chosen yet."""
-        rooms = {room for site, room in (await self.directory(organization_id)).rooms if site == site_id}
+    async def modality(self, organization_id: str, site_id: str, room_id: str) -> str:
+        """Return a room's modality, "" while it is not known.
+
+        Raises Invalid("room_id", …) when a site has rooms and this is none of them; "" is not chosen yet.
+        """
+        rooms = {
+            room_id: room
+            for (site, room_id), room in (await self.directory(organization_id)).rooms.items()
+            if site == site_id
+        }
         if room_id and rooms and room_id not in rooms:
             raise Invalid(
                 "room_id", "this site has no such room; choose one of its rooms or register it first"
             )
+        return rooms[room_id].modality if room_id in rooms else ""
 
     async def windows_of(self, physician_id: str) -> list[CoverageState]:
         """Return every window ever offered to a physician, newest first."""
@@ -83,9 +91,23 @@ class Registry:
         return await self._with(physician_id, sorted(self._cared))
 
     async def treats_elsewhere(self, physician_id: str, session_id: str) -> bool:
-        """Return whether a physician is there for a patient's reaction in another session than this one."""
+        """Return whether a physician treats a patient's reaction in another session than this one.
+
+        Somebody there treats who can be heard there or has directed treatment; who is only on the way treats nobody.
+        """
         reacting = sorted(name for name, open_ in self._cared.items() if open_ and name != session_id)
-        return any(not session.drill for session in await self._with(physician_id, reacting))
+        for session in await self._with(physician_id, reacting):
+            if not session.drill and (session.in_phase(*CONNECTED) or await self._directed(session)):
+                return True
+        return False
+
+    async def _directed(self, session: SessionState) -> bool:
+        """Return whether treatment of an open reaction of a session was directed."""
+        for reaction_id in session.open_reactions:
+            reaction: ReactionState = await self._executor.state(Stream("reaction", reaction_id))
+            if reaction.directed_at is not None:
+                return True
+        return False
 
     async def _with(self, physician_id: str, session_ids: Iterable[str]) -> list[SessionState]:
         """Return those of some sessions where a physician is there."""

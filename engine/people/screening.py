@@ -18,6 +18,7 @@ from engine.reactions.pack import Pack
 from engine.reactions.premedication import Offer
 from engine.reactions.questionnaire import PriorReaction, Questionnaire, agents_named
 from engine.reactions.screening import screen
+from engine.reactions.weight import weight_doubt
 from engine.runtime.executor import Enricher
 from engine.workflows.session import commands as c
 from engine.workflows.session.state import (
@@ -48,6 +49,7 @@ class ScreeningEnrichers:
             c.RecordScreening: self.record,
             c.ReviewScreening: self.review,
             c.ClearForContrast: self.clear,
+            c.RecordWeight: self.weight,
         }
 
     async def record(self, state: SessionState, command: c.RecordScreening, request: Request) -> Command:
@@ -61,7 +63,12 @@ class ScreeningEnrichers:
     async def clear(self, state: SessionState, command: c.ClearForContrast, request: Request) -> Command:
         """Fill what they say of the agent that is to be cleared."""
         screening = replace(state.screening, agent=command.agent) if state.screening else None
-        return replace(command, evidence=await self._ask(state, screening))
+        known = bool(agents_named(self._pack, command.agent))
+        return replace(command, evidence=await self._ask(state, screening), agent_known=known)
+
+    async def weight(self, state: SessionState, command: c.RecordWeight, request: Request) -> Command:
+        """Fill what the weight known before has against a new one."""
+        return replace(command, doubt=weight_doubt(self._pack, command.weight_kg, state.weight_kg))
 
     async def _ask(self, state: SessionState, screening: Screening | None) -> ScreeningEvidence | None:
         if screening is None:

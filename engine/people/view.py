@@ -1,8 +1,11 @@
 """What policies see when they handle an event: states read just before, answered without waiting."""
 
+import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
+from weakref import WeakValueDictionary
 
 from engine.kernel.clock import Clock
 from engine.kernel.events import Recorded
@@ -67,7 +70,7 @@ class Seen:
 
 
 class Views:
-    """Gathers views."""
+    """Gathers views. Whoever looks at a physician's other sessions is alone with them until the view is put away."""
 
     def __init__(
         self, executor: Executor, registry: Registry, clock: Clock, destinations: Destinations
@@ -76,12 +79,26 @@ class Views:
         self._registry = registry
         self._clock = clock
         self._destinations = destinations
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def of(self, recorded: Recorded) -> Seen:
-        """Return what a policy may see for one event."""
+    @asynccontextmanager
+    async def of(self, recorded: Recorded) -> AsyncGenerator[Seen]:
+        """Give what a policy may see for one event.
+
+        Two sessions of one physician with a reaction each are handled side by side: only one of the two may find that
+        the physician has to leave the other.
+        """
         session_id = recorded.stream.id if recorded.stream.machine == "session" else recorded.correlation
         if not session_id:
-            return Seen("", None, {}, {}, self._destinations)
+            yield Seen("", None, {}, {}, self._destinations)
+            return
+        session = await self._executor.state(Stream("session", session_id))
+        physician_id = _treating(recorded, session)
+        alone = self._locks.setdefault(physician_id, asyncio.Lock()) if physician_id else nullcontext()
+        async with alone:
+            yield await self._seen(recorded, session_id, physician_id)
+
+    async def _seen(self, recorded: Recorded, session_id: str, physician_id: str) -> Seen:
         session = await self._executor.state(Stream("session", session_id))
         rings: dict[str, dt.datetime | None] = {}
         for number in range(1, session.requests + 1):
@@ -89,7 +106,7 @@ class Views:
             if RINGING & set(ring.phases):
                 rings[ring.ring_id] = ring.started_at
         windows = await self._windows(recorded, session, self._clock.now())
-        theirs = tuple(await self._registry.sessions_of(_treating(recorded, session)))
+        theirs = tuple(await self._registry.sessions_of(physician_id))
         return Seen(session_id, session, rings, windows, self._destinations, theirs)
 
     async def _windows(self, recorded: Recorded, session: Any, now: dt.datetime) -> dict[str, str]:

@@ -11,7 +11,7 @@ from engine.reactions.commands import OpenReaction
 from engine.workflows.session.events import ReactionReported
 
 
-@on(ReactionReported)
+@on(ReactionReported, urgent=True)
 def reaction_opens(recorded: Recorded, view: View) -> Iterator[Request]:
     """A reported reaction opens its own stream."""
     event = recorded.event

@@ -57,7 +57,11 @@ def _directed(recorded: Recorded, view: View) -> Iterator[Request]:
     if session.drill or recorded.stream.id not in session.open_reactions:
         return
     physician_id = recorded.actor.person_id
-    for other in view.sessions_of(physician_id):
+    held = view.sessions_of(physician_id)
+    mine = session.physician is not None and session.physician.person_id == physician_id
+    if mine and not session.physician_present and any(one.open_reactions and not one.drill for one in held):
+        return  # they have left here for a patient there: two grades at once take them from one room, not from both
+    for other in held:
         # Handled late or again after a crash: where they came since, they came after this treatment.
         if other.session_id != session.session_id and other.physician.checked_at <= recorded.at:
             yield _away(other.session_id, physician_id)

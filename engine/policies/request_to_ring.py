@@ -11,7 +11,7 @@ from engine.workflows.ring.commands import StartRing
 from engine.workflows.session.events import SupervisionRequested
 
 
-@on(SupervisionRequested)
+@on(SupervisionRequested, urgent=True)
 def request_to_ring(recorded: Recorded, view: View) -> Iterator[Request]:
     """A session that needs a physician starts a ring."""
     event = recorded.event

@@ -21,6 +21,7 @@ class OpenReaction(Command):
 
     creates: ClassVar[bool] = True
     internal: ClassVar[bool] = True
+    emergency: ClassVar[bool] = True
     session_id: str
     organization_id: str
     site_id: str

@@ -16,6 +16,7 @@ from engine.reactions.evolve import evolve
 from engine.reactions.pack import Pack
 from engine.reactions.react import OBSERVATION, REPEAT, VITALS
 from engine.reactions.state import Medication, OrderedDose, ReactionState, StepState, Vitals
+from engine.reactions.weight import weight_doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +128,17 @@ def _suggest(s: ReactionState, x: Context) -> Iterator[Event]:
 
 
 def _weight(s: ReactionState, m: c.RecordPatientWeight, x: Context) -> Iterator[Event]:
-    recorded = e.PatientWeightRecorded(weight_kg=m.weight_kg, method=m.method, offline=m.offline)
+    recorded = e.PatientWeightRecorded(
+        weight_kg=m.weight_kg, method=m.method, offline=m.offline, doubt=_doubt(s, m, x)
+    )
     yield recorded
     if s.steps:
         yield _protocol(evolve(s, recorded, x.now), x)
+
+
+def _doubt(s: ReactionState, m: c.RecordPatientWeight, x: Context) -> str:
+    """Say what the weight known before has against a new one; "" where nothing."""
+    return weight_doubt(x.objectives.pack_of(s), m.weight_kg, s.weight_kg)
 
 
 def _grade(s: ReactionState, m: c.GradeReaction, x: Context) -> Iterator[Event]:
@@ -213,6 +221,7 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
             x.objectives.pack_of(s),
             medication,
             s,
+            x.now,
             ordered=step.orders if step else 0,
             doses_mg=_doses_said(step, m),
         ),
@@ -376,11 +385,13 @@ def flag(s: ReactionState, m: Command, x: Context) -> tuple[str, ...]:
     facts = m.facts if isinstance(m, c.ReportOfflineEntries) else (m,)
     if any(isinstance(one, c.RecordPatientWeight) and usable_weight(one.weight_kg) is None for one in facts):
         flags.append("weight_not_used")
-    if isinstance(m, c.RecordMedicationGiven) and m.given_at is not None:
-        if m.given_at > x.now:
-            flags.append("given_in_future")
-        if s.onset_at is not None and m.given_at < s.onset_at:
-            flags.append("given_before_onset")
+    if any(isinstance(one, c.RecordPatientWeight) and _doubt(s, one, x) for one in facts):
+        flags.append("weight_doubtful")
+    doses = [one.given_at for one in facts if isinstance(one, c.RecordMedicationGiven) and one.given_at]
+    if any(at > x.now for at in doses):
+        flags.append("given_in_future")
+    if s.onset_at is not None and any(at < s.onset_at for at in doses):
+        flags.append("given_before_onset")
     if isinstance(m, c.RecordEmergencyCalled) and m.called_at is not None and m.called_at > x.now:
         flags.append("called_in_future")
     if isinstance(m, c.ReportOfflineEntries):

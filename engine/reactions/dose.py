@@ -14,6 +14,7 @@ from engine.reactions.pack import DrugRow, Pack, SyringeMark
 # finer than any syringe.
 EXACT = Context(prec=34)
 WEIGHT_LIMIT_KG = Decimal(1000)
+MG_PER_G = Decimal(1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +71,12 @@ class Dose:
         if self.amount is not None:
             parts.append(f"{span(self.amount, self.amount_max)} {self.unit}")
             if self.dose_mg is not None:
-                parts.append(f"= {span(self.dose_mg, self.dose_max_mg)} mg")
+                parts.append(f"= {mass(self.dose_mg, self.dose_max_mg)}")
             parts.append(self.form)
         elif self.dose_mg is not None:
             low = self.dose_mg if self.measured_mg is None else self.measured_mg
             high = self.dose_max_mg if self.measured_max_mg is None else self.measured_max_mg
-            parts.append(f"{span(low, high)} mg")
+            parts.append(mass(low, high))
             if self.form in ("injection", "kit"):
                 parts.append(self._product())
             else:
@@ -95,7 +96,7 @@ class Dose:
             self.dose_max_mg,
         ):
             return f"({drawn})"
-        return f"({drawn}; exactly {span(self.dose_mg, self.dose_max_mg)} mg)"
+        return f"({drawn}; exactly {mass(self.dose_mg, self.dose_max_mg)})"
 
 
 def into(site: str) -> str:
@@ -236,24 +237,24 @@ def _milligrams(row: DrugRow, weight_kg: Decimal | None) -> tuple[_Amount | None
 
 
 def _fixed(dose_mg: Decimal) -> _Amount:
-    return _Amount(value=dose_mg, words=f"{plain(dose_mg)} mg fixed")
+    return _Amount(value=dose_mg, words=f"{mass(dose_mg)} fixed")
 
 
 def _per_kg(row: DrugRow, rate_mg: Decimal | None, weight_kg: Decimal) -> _Amount | None:
     if rate_mg is None:
         return None
     value = rate_mg * weight_kg
-    return _bounded(row, value, f"{plain(rate_mg)} mg/kg x {plain(weight_kg)} kg = {plain(value)} mg")
+    return _bounded(row, value, f"{plain(rate_mg)} mg/kg x {plain(weight_kg)} kg = {mass(value)}")
 
 
 def _bounded(row: DrugRow, value: Decimal, words: str) -> _Amount:
     """Apply the floor, then the cap: the cap always has the last word."""
     floored = row.min_single_mg is not None and value < row.min_single_mg
     if floored and row.min_single_mg is not None:
-        value, words = row.min_single_mg, f"{words}, raised to the minimum of {plain(row.min_single_mg)} mg"
+        value, words = row.min_single_mg, f"{words}, raised to the minimum of {mass(row.min_single_mg)}"
     capped = row.max_single_mg is not None and value > row.max_single_mg
     if capped and row.max_single_mg is not None:
-        value, words = row.max_single_mg, f"{words}, capped at {plain(row.max_single_mg)} mg"
+        value, words = row.max_single_mg, f"{words}, capped at {mass(row.max_single_mg)}"
     return _Amount(value=value, words=words, capped=capped, floored=floored)
 
 
@@ -272,7 +273,7 @@ def _amount_of(row: DrugRow, weight_kg: Decimal | None) -> tuple[_Amount | None,
 
 
 def _unit(row: DrugRow, value: Decimal) -> _Amount:
-    return _Amount(value=value, words=f"{plain(value)} {row.unit} fixed")
+    return _Amount(value=value, words=f"{plain(value)} {row.unit} at any weight")
 
 
 def _unit_per_kg(row: DrugRow, rate: Decimal, weight_kg: Decimal) -> _Amount:
@@ -321,8 +322,11 @@ def _formula(
 ) -> str:
     first, last = (low, high) if low is not None else (amount, amount_max)
     words = " to ".join(part.words for part in (first, last) if part is not None)
-    if words.count(" fixed") > 1:
-        words = words.replace(" fixed", "", 1)
+    for said in (" fixed", " at any weight"):
+        if words.count(said) > 1:
+            words = words.replace(said, "", 1)
+    if row.dose_mg is not None and amount is not None and low is not None:
+        words = f"{amount.words} = {mass(low.value)}"
     if not row.injected or low is None:
         return words
     volume, volume_max = exact
@@ -388,6 +392,13 @@ def band_text(row: DrugRow, weight_kg: Decimal) -> str:
 def span(low: Decimal, high: Decimal | None) -> str:
     """Write an amount or a range of it: "25" or "25-50"."""
     return plain(low) if high is None or high == low else f"{plain(low)}-{plain(high)}"
+
+
+def mass(low_mg: Decimal, high_mg: Decimal | None = None) -> str:
+    """Write a mass or a range of it in mg, from 1 g on in g: "25-50 mg", "25 g"."""
+    if low_mg < MG_PER_G:
+        return f"{span(low_mg, high_mg)} mg"
+    return f"{span(low_mg / MG_PER_G, None if high_mg is None else high_mg / MG_PER_G)} g"
 
 
 def plain(value: Decimal) -> str:

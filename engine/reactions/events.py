@@ -68,11 +68,12 @@ class VitalsRecorded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientWeightRecorded(Event):
-    """The weight the doses are computed with from now on."""
+    """The weight the doses are computed with from now on; `doubt` says what an earlier weight has against it."""
 
     weight_kg: Decimal
     method: str
     offline: Offline | None = None
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,7 +132,7 @@ def _weighed(s: ReactionState, v: e.PatientWeightRecorded, at: dt.datetime) -> R
     """The newest weight holds; one that cannot be a weight is kept in the log and used for nothing."""
     when = _when(v, at)
     newer = (s.weight_at is None or when >= s.weight_at) and usable_weight(v.weight_kg) is not None
-    return replace(s, weight_kg=v.weight_kg, weight_at=when) if newer else s
+    return replace(s, weight_kg=v.weight_kg, weight_at=when, weight_doubt=v.doubt) if newer else s
 
 
 def _called(s: ReactionState, v: e.EmergencyCalled, at: dt.datetime) -> ReactionState:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import chain
 
 from engine.kernel.errors import Missing
-from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, into, measure, plain
+from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, into, mass, measure, plain
 from engine.reactions.events import SeveritySuggested
 from engine.reactions.guards import (
     EPINEPHRINE,
@@ -262,7 +262,7 @@ def _words(dose: OfferedDose, dose_mg: Decimal | None, volume_ml: Decimal | None
     if dose.concentration_mg_per_ml is not None and volume_ml is not None:
         product = f"{plain(dose.concentration_mg_per_ml)} mg/mL, {plain(volume_ml)} mL"
     injected = dose.form in ("", "injection", "kit")
-    amount = f"{dose.drug} {plain(dose_mg)} mg {f'({product})' if injected else dose.form} {dose.route}"
+    amount = f"{dose.drug} {mass(dose_mg)} {f'({product})' if injected else dose.form} {dose.route}"
     return f"{amount} {into(dose.site)}".strip()
 
 
@@ -271,14 +271,26 @@ def problems(pack: Pack, wanted: OrderedDose, state: ReactionState, now: dt.date
     row = _row(pack, wanted.row_id)
     if row is None:
         return ("DOSE_ROW_GONE",)
+    before = told_by(state.doses, now)
     found = order_problems(
-        pack, row, wanted.dose_mg, state.doses, now, age_years=state.age_years, weight_kg=state.weight_kg
+        pack, row, wanted.dose_mg, before, now, age_years=state.age_years, weight_kg=state.weight_kg
     )
     return tuple(problem.reason for problem in found)
 
 
+def told_by(doses: Iterable[Medication], now: dt.datetime) -> tuple[Medication, ...]:
+    """Return doses with none later than now: one told for the future went in by now, and counts for the interval."""
+    return tuple(replace(dose, given_at=min(dose.given_at, now)) for dose in doses)
+
+
 def beyond(
-    pack: Pack, given: Medication, state: ReactionState, *, ordered: int, doses_mg: Iterable[Decimal]
+    pack: Pack,
+    given: Medication,
+    state: ReactionState,
+    now: dt.datetime,
+    *,
+    ordered: int,
+    doses_mg: Iterable[Decimal],
 ) -> tuple[str, ...]:
     """Return what stands against a reported dose: it is kept all the same, and flagged.
 
@@ -295,8 +307,8 @@ def beyond(
             pack,
             row,
             given.dose_mg,
-            state.doses,
-            given.given_at,
+            told_by(state.doses, now),
+            min(given.given_at, now),
             age_years=state.age_years,
             weight_kg=state.weight_kg,
         ),

@@ -15,6 +15,8 @@ from engine.reactions.dose import (
     PhysicianDecides,
     Resolution,
     WeightNeeded,
+    mass,
+    plain,
     resolve_dose,
     usable_weight,
 )
@@ -272,7 +274,8 @@ def _written(pack: Pack, row: ProtocolRow, situation: Situation) -> Iterator[tup
 def _step(
     pack: Pack, situation: Situation, number: int, owner: Row, step: StepRow, population: str, level: str
 ) -> ProtocolStep:
-    options = tuple(_options(pack, situation, step, population))
+    found = tuple(_options(pack, situation, step, population))
+    options = tuple(_compared(option, found) for option in found)
     first = options[0].dose if options else None
     is_call = step.kind == "call"
     text = ORDERS_OF_CALL.get(level, step.text) if is_call else step.text
@@ -310,21 +313,41 @@ def _options(pack: Pack, situation: Situation, step: StepRow, population: str) -
             continue
         adult = f"from {boundary} years on"
         for option in own:
-            yield replace(option, condition=f"{adult}; {option.condition}" if option.condition else adult)
+            yield replace(option, condition=_and(adult, option.condition))
         option = own[0]
         for twin in twins(pack, row):
             below = replace(_option(pack, situation, twin, choice), instead_of=option.instead_of or row.id)
             under = f"below {boundary} years"
-            yield replace(below, condition=f"{under}; {below.condition}" if below.condition else under)
+            yield replace(below, condition=_and(under, below.condition))
+
+
+def _and(first: str, more: str) -> str:
+    return f"{first}; {more}" if more else first
+
+
+def _compared(option: DoseOption, options: tuple[DoseOption, ...]) -> DoseOption:
+    """Say how much a device that has to be confirmed at this weight holds beside the dose by weight."""
+    dose = option.dose
+    if not isinstance(dose, Dose) or not dose.confirm or dose.dose_mg is None:
+        return option
+    for other in options:
+        by = other.dose
+        same = isinstance(by, Dose) and (by.counter, by.route) == (dose.counter, dose.route)
+        if same and isinstance(by, Dose) and by.dose_mg is not None and by.dose_mg < dose.dose_mg:
+            times = plain((dose.dose_mg / by.dose_mg).quantize(Decimal("0.1")))
+            words = f"{dose.confirm}: {mass(dose.dose_mg)} is {times} times the {mass(by.dose_mg)} by weight"
+            return replace(option, dose=replace(dose, confirm=words))
+    return option
 
 
 def _own(pack: Pack, situation: Situation, row: DrugRow, choice: Choice) -> Iterator[DoseOption]:
-    """Yield a choice's dose and, while it waits for the weight, the fixed one that its row names meanwhile."""
+    """Yield a choice's dose; while it waits for the weight, the fixed one that its row names meanwhile comes first."""
     option = _option(pack, situation, row, choice)
-    yield option
     if row.without_weight and isinstance(option.dose, WeightNeeded):
         fixed = _option(pack, situation, pack.drug(row.without_weight), choice)
-        yield replace(fixed, instead_of=row.id, condition="while the weight is not known")
+        yield replace(fixed, condition=_and("while the weight is not known", option.condition))
+        option = replace(option, instead_of=fixed.row_id, condition=_and("by weight", option.condition))
+    yield option
 
 
 def twins(pack: Pack, row: DrugRow) -> tuple[DrugRow, ...]:

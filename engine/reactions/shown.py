@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from engine.reactions.dose import Dose, PhysicianDecides, Resolution, cumulative_cap_mg, into, plain
+from engine.reactions.dose import Dose, PhysicianDecides, Resolution, cumulative_cap_mg, plain
 from engine.reactions.guards import EPINEPHRINE, total_mg
 from engine.reactions.pack import DrugRow, Pack
 from engine.reactions.resolve import DoseOption, ProtocolStep, ResolvedProtocol, Situation
@@ -78,16 +78,15 @@ def _entries(pack: Pack, situation: Situation, step: ProtocolStep) -> Iterator[M
     yield {
         "id": step.step_id,
         "kind": step.kind,
-        "text": _joined(step.text, _place(step.dose.dose), *_warnings(pack, step.dose.dose), by=" "),
+        "text": _joined(step.text, _first(step.dose.dose), *_warnings(pack, step.dose.dose), by=" "),
         **_dose(pack, situation, step, step.dose),
     }
     for option in step.alternatives:
         ids[option.row_id] = f"{step.step_id}/{option.row_id}"
-        words = option.dose.amount_text if isinstance(option.dose, Dose) else _named(option.dose)
         yield {
             "id": ids[option.row_id],
             "kind": step.kind,
-            "text": _joined(f"Instead: {words}.", *_warnings(pack, option.dose), by=" "),
+            "text": _joined("Instead:", _words(option.dose), *_warnings(pack, option.dose), by=" "),
             **_dose(pack, situation, step, option),
             "alternative_of": ids.get(option.instead_of, step.step_id),
         }
@@ -156,17 +155,20 @@ def _provisos(row: DrugRow, option: DoseOption) -> Iterator[str]:
         yield f"only if the physician overrides with a reason: {option.problem.sentence.rstrip('.')}"
 
 
-def _place(dose: Resolution) -> str:
-    """Say where on the body a first choice goes; an alternative says it in its own line."""
-    return f"{into(dose.site).capitalize()}." if isinstance(dose, Dose) and dose.site else ""
+def _first(dose: Resolution) -> str:
+    return f"Dose: {_words(dose)}"
+
+
+def _words(dose: Resolution) -> str:
+    """Say a dose as hands need it: drug, amount, strength, volume, route, place and rate."""
+    if not isinstance(dose, Dose):
+        return f"{dose.drug} {dose.route}."
+    return f"{dose.amount_text}, {dose.rate}." if dose.rate else f"{dose.amount_text}."
 
 
 def _warnings(pack: Pack, dose: Resolution) -> Iterator[str]:
-    """Yield a range of amounts, the cautions of a row, its repeats in words, and the names it is mistaken for."""
+    """Yield the cautions of a row, its repeats in words, and the names it is mistaken for."""
     row = pack.drug(dose.row_id)
-    # The object has one key for an amount: the range stands in the words.
-    if isinstance(dose, Dose) and dose.amount is not None and dose.amount_max is not None:
-        yield f"{plain(dose.amount)} to {plain(dose.amount_max)} {row.unit}."
     yield row.caution
     if row.repeat_text:
         yield f"Repeat: {row.repeat_text}."
@@ -188,10 +190,6 @@ def _running(pack: Pack, situation: Situation, row: DrugRow, dose: Resolution) -
 
 def _rule(dose: Resolution) -> str:
     return "" if isinstance(dose, PhysicianDecides) else dose.formula
-
-
-def _named(dose: Resolution) -> str:
-    return f"{dose.drug} {dose.route}"
 
 
 def _asked(what: str) -> str:

@@ -178,7 +178,11 @@ class Medication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """What is told about a reaction besides its treatment; None and "" mean that nobody has said."""
+    """What is told about a reaction besides its treatment; None and "" mean that nobody has said.
+
+    `patient_class` as in HL7 PV1-2, in words. An extravasation (row E-12) is examined again and again: each
+    `extravasation_exam` told adds to those before it, while of everything else the last word stands.
+    """
 
     ems_arrived_at: dt.datetime | None = None
     tryptase_drawn: bool | None = None
@@ -192,10 +196,19 @@ class FollowUp:
     medwatch_reported: bool | None = None
     kit_restocked_at: dt.datetime | None = None
     debriefed_at: dt.datetime | None = None
+    patient_class: str = ""
+    physician_location: str = ""
+    extravasated_ml: Decimal | None = None
+    extravasation_exam: str = ""
+    extravasation_notified: str = ""
+    photo_taken: bool | None = None
 
     def with_(self, later: "FollowUp") -> "FollowUp":
-        """Return what stands once more was told: of each thing what was said last."""
+        """Return what stands once more was told: of each thing what was said last, of the exams all."""
         said = {one.name: getattr(later, one.name) for one in fields(later)}
+        said["extravasation_exam"] = "\n".join(
+            filter(None, (self.extravasation_exam, later.extravasation_exam))
+        )
         return replace(self, **{name: value for name, value in said.items() if value not in (None, "")})
 
 
@@ -222,6 +235,7 @@ class ReactionState:
     age_days: int | None = None
     weight_kg: Decimal | None = None
     weight_at: dt.datetime | None = None
+    weight_doubt: str = ""
     onset_at: dt.datetime | None = None
     pack_id: str = ""
     pack_hash: str = ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.kernel.quantities import LB_PER_KG, kg_from_lb
-from engine.reactions.dose import plain
+from engine.reactions.dose import plain, usable_weight
 from engine.reactions.pack import Pack
 
 
@@ -78,6 +78,14 @@ def weight_problem(
                 "was one of them in pounds?",
             )
     return None
+
+
+def weight_doubt(pack: Pack, weight_kg: Decimal, known_kg: Decimal | None) -> str:
+    """Return the sentence for the room when a new weight looks like the known one in the other unit, else ""."""
+    if usable_weight(weight_kg) is None or usable_weight(known_kg) is None:
+        return ""
+    problem = weight_problem(pack, weight_kg, other_kg=known_kg)
+    return f"{problem.sentence} {both_readings(weight_kg)}." if problem is not None else ""
 
 
 def both_readings(weight: Decimal) -> str:

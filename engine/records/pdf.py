@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import typst
-
+from engine.records import letters
 from engine.records.sheet import sheet
 from engine.records.strip import moment
 
@@ -19,12 +18,5 @@ def render_pdf(document: bytes) -> bytes:
     """Return the PDF of an exported record (1-3 pages), its date fixed to the last event's."""
     value: dict[str, Any] = json.loads(document)
     data = json.dumps(sheet(value), ensure_ascii=False)
-    made = typst.compile(
-        str(_TEMPLATE),
-        format="pdf",
-        sys_inputs={"record": data},
-        ignore_system_fonts=True,
-        timestamp=int(moment(value["events"][-1]["at"]).timestamp()),
-    )
-    assert isinstance(made, bytes)
-    return made
+    at = int(moment(value["events"][-1]["at"]).timestamp())
+    return letters.printed(_TEMPLATE, {"record": data}, timestamp=at)

@@ -9,10 +9,11 @@ import hmac
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Any
 from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.kernel.canonical import canonical_bytes
 from engine.kernel.clock import Clock
@@ -41,8 +42,7 @@ def allow_all(principal: Any, machine: Machine, state: Any, command: Command) ->
     """Refuse nobody: for tests and tools that run without people."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a request: the stream's version after it, its events, the state now.
 
     `repeated` says that nothing happened now: the request id was known and this is its first outcome again (without
@@ -56,20 +56,18 @@ class Outcome:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(msgspec.Struct, frozen=True):
     """A stream as the executor holds it: state and the hash to chain from."""
 
     state: Any
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A decision on its way: what to make durable, its events, and the stream as it is afterwards."""
+class _Draft(msgspec.Struct, frozen=True):
+    """A decision on its way: what to make durable, its records without a position, the stream as it is afterwards."""
 
     commit: Commit
-    events: tuple[Event, ...]
+    recorded: tuple[Recorded, ...]
     after: _Known
 
 
@@ -110,25 +108,25 @@ class Executor:
         self._pump = CommitPump(store, self.limits)
         self._cache: OrderedDict[Stream, _Known] = OrderedDict()
         self._locks: WeakValueDictionary[Stream, asyncio.Lock] = WeakValueDictionary()
-        self._running: set[asyncio.Task[Outcome]] = set()
+        self._running: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Learn where the log stands; call once before the first request."""
         await self.tail.open()
 
     async def execute(self, request: Request, principal: Any = None) -> Outcome:
-        """Run one request to its end, even when the caller is cancelled meanwhile.
+        """Run one request to its end, even when the caller is cancelled meanwhile; an emergency past every limit.
 
         Raises every error of DESIGN section 8: Rejected, Invalid, Missing, Forbidden, Conflict, Overloaded,
         Unavailable, Corrupt. After any of them nothing has changed.
         """
-        if len(self._running) >= self.limits.commands_in_flight:
+        if len(self._running) >= self.limits.commands_in_flight and not request.command.emergency:
             raise Overloaded("commands_in_flight")
-        task = asyncio.create_task(self._in_turn(request, principal))
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._in_turn(request, principal, answer))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        task.add_done_callback(_seen)
-        return await asyncio.shield(task)
+        return await answer
 
     async def state(self, stream: Stream) -> Any:
         """Return a stream's present state (version 0 when it does not exist)."""
@@ -156,9 +154,20 @@ class Executor:
         while self._running:
             await asyncio.wait(tuple(self._running))
 
-    async def _in_turn(self, request: Request, principal: Any) -> Outcome:
-        async with self._turn(request.stream):
-            return await self._run(request, principal)
+    async def _in_turn(self, request: Request, principal: Any, answer: "asyncio.Future[Outcome]") -> None:
+        """Run one request in its turn and answer it; a caller that went away has cancelled its answer."""
+        try:
+            async with self._turn(request.stream):
+                outcome = await self._run(request, principal)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the caller's
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(outcome)
 
     def _turn(self, stream: Stream) -> asyncio.Lock:
         """Return what holds a stream: one at a time, in the order of asking. It lives as long as somebody asks."""
@@ -245,6 +254,7 @@ class Executor:
         fingerprint: str,
     ) -> _Draft:
         rows: list[EventRow] = []
+        records: list[Recorded] = []
         protected = []
         version, before = known.state.version, known.hash
         actor = canonical_bytes(request.actor).decode()
@@ -253,27 +263,28 @@ class Executor:
         for event in decision.events:
             version += 1
             payload, split = self.codec.encode(request.stream, version, event, self._ids.salt)
-            fields: dict[str, Any] = {
-                "position": 0,
-                "stream": request.stream,
-                "version": version,
-                "type": type(event).__name__,
-                "schema": type(event).schema,
-                "at": now,
-                "actor": actor,
-                "correlation": request.correlation,
-                "causation": request.causation or request.request_id,
-                "phases": decision.phases,
-                "flags": decision.flags,
-                "payload": payload,
-                "prev_hash": before,
-            }
-            unsealed: Any = SimpleNamespace(**fields)
-            before = event_hash(unsealed)
-            row = EventRow(**fields, hash=before)
+            row = EventRow(
+                position=0,
+                stream=request.stream,
+                version=version,
+                type=type(event).__name__,
+                schema=type(event).schema,
+                at=now,
+                actor=actor,
+                correlation=request.correlation,
+                causation=request.causation or request.request_id,
+                phases=decision.phases,
+                flags=decision.flags,
+                payload=payload,
+                hash="",
+                prev_hash=before,
+            )
+            before = event_hash(row)
+            row = replace(row, hash=before)
             rows.append(row)
             protected.extend(split)
             recorded = _recorded(row, event, request)
+            records.append(recorded)
             state = machine.apply(state, recorded)
             effects.extend(machine.react(state, recorded))
         sets, cancels, sends = _effects(request, effects, version)
@@ -289,13 +300,13 @@ class Executor:
             outbox=sends,
             protected=tuple(protected),
         )
-        return _Draft(commit, decision.events, _Known(state, before))
+        return _Draft(commit, tuple(records), _Known(state, before))
 
     def _told(self, request: Request, draft: _Draft, done: Committed) -> Outcome:
         """Hold what is durable now and tell the tail and the listeners; runs in log order."""
         commit, state = draft.commit, draft.after.state
         recorded = tuple(
-            _recorded(row, event, request) for row, event in zip(done.events, draft.events, strict=True)
+            replace(one, position=row.position) for one, row in zip(draft.recorded, done.events, strict=True)
         )
         if recorded:
             self._remember(request.stream, draft.after)
@@ -397,9 +408,3 @@ def _send(request: Request, effect: Send) -> OutboxRow:
         body=effect.body,
         correlation=request.correlation,
     )
-
-
-def _seen(task: "asyncio.Task[Outcome]") -> None:
-    """Retrieve the exception of a task whose caller went away, so that it is not reported as never retrieved."""
-    if not task.cancelled():
-        task.exception()

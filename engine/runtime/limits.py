@@ -32,6 +32,8 @@ class Limits:
     outbox_poll_s: float = 1.0
     subscription_page_events: int = 256
     subscription_save_events: int = 512
+    subscription_concurrency: int = 32
+    subscription_ahead_events: int = 4096
     retry_wait_s: float = 0.2
 
     def __post_init__(self) -> None:

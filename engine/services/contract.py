@@ -60,12 +60,14 @@ MACHINES: Mapping[str, tuple[str, str]] = {
 #: Fields that are "filled by the engine": evidence looked up just before the decision, never taken from a caller.
 FILLED: Mapping[str, frozenset[str]] = {
     "RequestSupervision": frozenset({"nobody_to_ring"}),
-    "ScheduleSession": frozenset({"site_state", "setting", "drill_id"}),
+    "ScheduleSession": frozenset({"site_state", "setting", "room_modality", "drill_id"}),
+    "AmendOrder": frozenset({"room_modality"}),
     "DebriefDrill": frozenset({"participants", "points"}),
     "CheckInResponder": frozenset({"evidence"}),
     "RecordScreening": frozenset({"evidence"}),
+    "RecordWeight": frozenset({"doubt"}),
     "ReviewScreening": frozenset({"evidence"}),
-    "ClearForContrast": frozenset({"evidence"}),
+    "ClearForContrast": frozenset({"evidence", "agent_known"}),
     "OfferHandOff": frozenset({"evidence"}),
     "AcceptHandOff": frozenset({"evidence", "in_reaction_elsewhere"}),
     "EvaluateRules": frozenset({"verdict"}),

@@ -7,10 +7,12 @@ import dataclasses
 import datetime as dt
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import lru_cache
+from itertools import compress, repeat
+from operator import attrgetter, is_not
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -26,6 +28,7 @@ DATE = "attend.v1.Date"
 
 Read = Callable[[Any], Any]
 Write = Callable[[Any], Any]
+_Field = tuple[str, Write, bool]
 
 
 def enum_prefix(name: str) -> str:
@@ -54,14 +57,39 @@ def read(message: Message, kind: Any) -> Any:
 def write(value: Any, descriptor: Descriptor, skip: frozenset[str] = frozenset()) -> Message:
     """Return the message that spells a dataclass; fields named in `skip` stay empty."""
     kind: Any = type(value)
-    make, fields = _writer(kind, descriptor, skip)
-    given = {}
-    for name, writer, sparse in fields:
-        held = getattr(value, name)
-        if held is None or (sparse and not held):
-            continue
-        given[name] = writer(held)
-    return make(**given)
+    make, held_by, fields = _writer(kind, descriptor, skip)
+    return make(**_spelled(zip(fields, held_by(value), strict=True)))
+
+
+class Spelling:
+    """A message beside the values it was written from, so that the next value's is written only where it differs.
+
+    Values are immutable: a field that holds the same object as before is spelled as before.
+    """
+
+    def __init__(self, kind: Any, descriptor: Descriptor, skip: frozenset[str] = frozenset()) -> None:
+        self._make, self._held_by, self._fields = _writer(kind, descriptor, skip)
+        self._message = self._make()
+        self._held: Iterable[Any] = repeat(None)
+
+    def of(self, value: Any) -> Message:
+        """Return the message that `write` gives for a value. The next call changes it: copy it before."""
+        held = self._held_by(value)
+        changed = list(compress(zip(self._fields, held, strict=True), map(is_not, held, self._held)))
+        more = self._make(**_spelled(changed))
+        for (name, _, _), _ in changed:
+            self._message.ClearField(name)
+        self._message.MergeFrom(more)
+        self._held = held
+        return self._message
+
+
+def _spelled(fields: Iterable[tuple[_Field, Any]]) -> dict[str, Any]:
+    return {
+        name: writer(held)
+        for (name, writer, sparse), held in fields
+        if held is not None and not (sparse and not held)
+    }
 
 
 def timestamp(moment: dt.datetime) -> Timestamp:
@@ -159,11 +187,10 @@ def _date(message: Any) -> dt.date:
         raise Invalid("", "there is no such day") from None
 
 
-_Fields = tuple[tuple[str, Write, bool], ...]
-
-
 @lru_cache(maxsize=1024)
-def _writer(kind: Any, descriptor: Descriptor, skip: frozenset[str]) -> tuple[type[Message], _Fields]:
+def _writer(
+    kind: Any, descriptor: Descriptor, skip: frozenset[str]
+) -> tuple[type[Message], Callable[[Any], tuple[Any, ...]], tuple[_Field, ...]]:
     hints = typing.get_type_hints(kind)
     fields = []
     for field in descriptor.fields:
@@ -172,7 +199,15 @@ def _writer(kind: Any, descriptor: Descriptor, skip: frozenset[str]) -> tuple[ty
         hint = hints.get(field.name)
         sparse = not field.has_presence
         fields.append((field.name, _write_field(field, _plain(hint)), sparse))
-    return GetMessageClass(descriptor), tuple(fields)
+    return GetMessageClass(descriptor), _all(name for name, _, _ in fields), tuple(fields)
+
+
+def _all(names: Iterable[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what takes all attributes of these names at once; no name at all and a single one give a tuple too."""
+    wanted = tuple(names)
+    if len(wanted) > 1:
+        return attrgetter(*wanted)
+    return lambda value: tuple(getattr(value, name) for name in wanted)
 
 
 def _write_field(field: FieldDescriptor, kind: Any) -> Write:

@@ -20,18 +20,23 @@ async def disclose(ports: Ports, principal: Principal, session: Any, purpose: st
         raise Forbidden(f"the role {principal.role} may not see who the patient is")
     if not purpose.strip():
         raise Invalid("purpose", "say why the patient's identity is needed")
+    await keep_read(ports, principal, session, what, purpose)
+
+
+async def keep_read(ports: Ports, principal: Principal, read: Any, what: str, purpose: str = "") -> None:
+    """Keep that a person reads what a session or a reaction (`read`, its state) holds of the patient."""
     command = RecordPatientDataRead(
-        organization_id=session.organization_id,
-        site_id=session.site_id,
+        organization_id=read.organization_id,
+        site_id=read.site_id,
         what=what,
         purpose=purpose,
     )
     await ports.executor.execute(
         Request(
             request_id=ports.ids.name("read"),
-            stream=Stream("disclosure", session.session_id),
+            stream=Stream("disclosure", read.session_id),
             command=command,
             actor=principal.actor,
-            correlation=session.session_id,
+            correlation=read.session_id,
         )
     )

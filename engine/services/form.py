@@ -3,6 +3,7 @@
 Rule: a complaint names the field and the rule, never the value.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.message import Message
@@ -11,6 +12,16 @@ from protovalidate import Validator
 from engine.kernel.errors import Invalid
 
 MAX_VIOLATIONS = 20
+_ID = "letters, digits and . _ : -"
+#: What each pattern of the contract asks for, in words.
+WORDS: Mapping[str, str] = {
+    "^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$": f"give 1 to 100 {_ID}, a letter or digit first",
+    "^[A-Za-z0-9._:/-]{8,128}$": f"give 8 to 128 {_ID} /",
+    "^[0-9]{1,6}(\\.[0-9]{1,4})?$": "give a decimal number from 0 to 999999, four decimals at most, as 72.5",
+    "^[0-9]{1,6}(\\.[0-9]{1,10})?$": "give a decimal number from 0 to 999999, ten decimals at most, as 72.5",
+    "^[0-9a-f]{64}$": "give the 64 digits of a SHA-256 hash, 0 to 9 and a to f",
+    "^[A-Za-z0-9._=-]+$": "give the token as it was made",
+}
 
 
 class Malformed(Invalid):
@@ -31,11 +42,13 @@ class Form:
         """Raise Malformed when the message breaks a declared rule."""
         found = self._validator.collect_violations(message)
         if found:
-            raise Malformed(tuple(_named(violation.proto) for violation in found[:MAX_VIOLATIONS]))
+            raise Malformed(tuple(_named(violation) for violation in found[:MAX_VIOLATIONS]))
 
 
 def _named(violation: Any) -> tuple[str, str]:
-    return _path(violation.field), violation.message or "this field has the wrong form"
+    said = violation.proto
+    words = WORDS.get(violation.rule_value) if said.rule_id == "string.pattern" else said.message
+    return _path(said.field), words or "this field has the wrong form"
 
 
 def _path(field: Any) -> str:

@@ -90,11 +90,17 @@ class DemoClock(Clock, Protocol):
         ...
 
 
+async def nothing_follows() -> bool:
+    """Return that nothing is on its way, for a house without policies."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Everything the servicers stand on. `demo_clock` is there in a demonstration only.
 
-    `advance` moves that clock and lets what became due fire; without it the clock alone is moved.
+    `advance` moves that clock and lets what became due fire; without it the clock alone is moved. `follow` waits, not
+    for long, until the policies have followed the log, and returns whether there was anything to wait for.
     """
 
     executor: Executor
@@ -107,3 +113,4 @@ class Ports:
     lines: Lines
     demo_clock: DemoClock | None = None
     advance: Callable[[dt.timedelta], Awaitable[None]] | None = None
+    follow: Callable[[], Awaitable[bool]] = nothing_follows

@@ -1,5 +1,6 @@
 """The reading RPCs: one thing, or a page of things, of the caller's organization and sites."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
@@ -13,7 +14,7 @@ from engine.kernel.errors import Missing
 from engine.kernel.ids import Stream, parse_id
 from engine.services.contract import MACHINES, Rpc
 from engine.services.convert import enum_prefix, timestamp
-from engine.services.disclosure import disclose
+from engine.services.disclosure import disclose, keep_read
 from engine.services.drills import DrillReads
 from engine.services.ports import MissingItem, Ports
 from engine.services.readiness import readiness_of
@@ -22,7 +23,6 @@ from engine.services.views import view
 _GETS = (
     ("RingService", "GetRing", "ring"),
     ("CoverageService", "GetCoverage", "coverage"),
-    ("ReactionService", "GetReaction", "reaction"),
     ("DeliveryService", "GetDelivery", "delivery"),
     ("MessageService", "GetMessage", "message"),
     ("DirectoryService", "GetDirectory", "directory"),
@@ -52,6 +52,7 @@ class Reads:
             "SessionService/GetReadiness": self._get_readiness,
             "SessionService/GetEmergencyPack": self._get_emergency_pack,
             "RecordService/GetRecord": self._get_record,
+            "ReactionService/GetReaction": self._get_reaction,
             "ReactionService/GetReactionDocument": self._get_reaction_document,
             **{
                 f"{service}/{rpc}": self._get(service, rpc, machine)
@@ -69,7 +70,10 @@ class Reads:
 
     async def existing(self, machine: str, identifier: str, principal: Principal) -> Any:
         """Return the state of something that exists and that the caller may see. Raises Missing or Forbidden."""
-        state = await self._ports.executor.state(Stream(machine, parse_id(f"{machine}_id", identifier)))
+        stream = Stream(machine, parse_id(f"{machine}_id", identifier))
+        state = await self._ports.executor.state(stream)
+        if state.version == 0 and await self._ports.follow():  # what the caller was told of may be on its way
+            state = await self._ports.executor.state(stream)
         if state.version == 0:
             raise Missing(f"there is no such {machine}")
         within(principal, machine, state)
@@ -93,6 +97,8 @@ class Reads:
         session = await self.existing("session", message.session_id, principal)
         if message.include_identity:
             await disclose(self._ports, principal, session, message.purpose, "identity")
+        else:
+            await keep_read(self._ports, principal, session, "session", message.purpose)
         shown: Any = view("session", session, identity=message.include_identity)
         return sessions_pb2.GetSessionResponse(session=shown)
 
@@ -116,6 +122,7 @@ class Reads:
 
         async def page(message: Any, principal: Principal) -> Message:
             shown: list[Message] = []
+            read: list[Any] = []
             token, last = "", ""
             found = self.visible(machine, message.page_token, message.site_id, principal)
             async with aclosing(found):
@@ -129,7 +136,10 @@ class Reads:
                         token = last
                         break
                     shown.append(one)
+                    read.append(state)
                     last = identifier
+            if machine == "session":
+                await asyncio.gather(*(keep_read(self._ports, principal, one, "list") for one in read))
             answer: Message = respond(next_page_token=token, **{listed: shown})
             return answer
 
@@ -137,6 +147,7 @@ class Reads:
 
     async def _get_readiness(self, message: Any, principal: Principal) -> Message:
         session = await self.existing("session", message.session_id, principal)
+        await keep_read(self._ports, principal, session, "readiness")
         return readiness_of(session, self._ports.clock.now())
 
     async def _get_emergency_pack(self, message: Any, principal: Principal) -> Message:
@@ -166,6 +177,12 @@ class Reads:
             missing=[_item(item) for item in copy.missing],
         )
 
+    async def _get_reaction(self, message: Any, principal: Principal) -> Message:
+        reaction = await self.existing("reaction", message.reaction_id, principal)
+        await keep_read(self._ports, principal, reaction, "reaction")
+        shown: Any = view("reaction", reaction)
+        return reactions_pb2.GetReactionResponse(reaction=shown)
+
     async def _get_reaction_document(self, message: Any, principal: Principal) -> Message:
         reaction = await self.existing("reaction", message.reaction_id, principal)
         session = await self.existing("session", reaction.session_id, principal)
@@ -193,6 +210,7 @@ class Reads:
                 if len(answer.entries) == size:
                     answer.next_page_token = answer.entries[-1].session_id
                     break
+                await keep_read(self._ports, principal, state, "worklist")
                 answer.entries.add(
                     session_id=session_id, site_id=state.site_id, missing=[_item(item) for item in missing]
                 )

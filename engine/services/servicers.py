@@ -12,13 +12,13 @@ from attend.v1 import demo_pb2, media_pb2
 from engine.access.scope import authorize, caller_request_id, may_take_place
 from engine.access.tokens import Principal
 from engine.kernel.commands import Request
-from engine.kernel.errors import Forbidden, Invalid
+from engine.kernel.errors import Forbidden, Invalid, Missing
 from engine.kernel.ids import Stream, parse_id
 from engine.services.contract import MACHINES, Rpc, Verb, rpcs, verbs
 from engine.services.convert import enum_prefix, read, timestamp
 from engine.services.ports import Ports
 from engine.services.reads import Reads
-from engine.services.views import view
+from engine.services.views import LastViews
 from engine.services.watching import Watching
 
 Unary = Callable[[Any, Principal], Awaitable[Message]]
@@ -41,6 +41,7 @@ class Servicers:
         self.emergencies = frozenset(name for name, verb in self._verbs.items() if verb.command.emergency)
         reads = Reads(ports, self.rpcs.values())
         self._existing = reads.existing
+        self._views = LastViews(ports.executor.limits.cached_streams)
         special: dict[str, Unary] = {
             **reads.handlers,
             "MediaService/JoinLine": self._join_line,
@@ -75,14 +76,17 @@ class Servicers:
                 expected_version=message.header.expected_version or None,
                 correlation=stream.id if stream.machine == "session" else "",
             )
-            outcome = await executor.execute(request, principal)
+            try:
+                outcome = await executor.execute(request, principal)
+            except Missing:
+                # A reaction opens a moment after its alarm is answered, and the caller knows its id already.
+                if not await self.ports.follow():
+                    raise
+                outcome = await executor.execute(request, principal)
             if outcome.repeated:
                 authorize(principal, machine, outcome.state, command)
-            answer: Message = respond(
-                version=outcome.version,
-                repeated_request=outcome.repeated,
-                **{verb.machine: view(verb.machine, outcome.state)},
-            )
+            answer: Message = respond(version=outcome.version, repeated_request=outcome.repeated)
+            getattr(answer, verb.machine).CopyFrom(self._views.of(stream, outcome.state))
             return answer
 
         return run

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import html
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -30,6 +30,7 @@ class Status:
     product: Mapping[str, str]
     regions: Mapping[str, Mapping[str, int]]
     rings: Mapping[str, int]
+    running: Mapping[str, int]
     position: int
     demo: bool
     grpc_address: str
@@ -44,16 +45,27 @@ class Page:
 
 
 class StatusBoard:
-    """Counts phases by reading the log on from where it stopped; it can be rebuilt from zero at any time."""
+    """Counts phases by reading the log on from where it stopped; it can be rebuilt from zero at any time.
+
+    `running` gives further counts by their words: what the engine itself is behind with.
+    """
 
     def __init__(
-        self, store: Store, limits: Limits, *, product: Mapping[str, str], demo: bool, grpc_address: str
+        self,
+        store: Store,
+        limits: Limits,
+        *,
+        product: Mapping[str, str],
+        demo: bool,
+        grpc_address: str,
+        running: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._store = store
         self._page_events = min(_PAGE_EVENTS, 4 * limits.subscription_page_events)
         self._product = dict(product)
         self._demo = demo
         self._grpc_address = grpc_address
+        self._running = running
         self._position = 0
         self._phases: dict[Stream, tuple[str, ...]] = {}
         self._drills: set[Stream] = set()
@@ -93,6 +105,7 @@ class StatusBoard:
                 for name, leaves in regions(SessionChart).items()
             },
             rings={phase: rings[phase] for phase in RINGING if rings[phase]},
+            running=self._running(),
             position=self._position,
             demo=self._demo,
             grpc_address=self._grpc_address,
@@ -130,7 +143,13 @@ def page(status: Status) -> Page:
         for name, counts in status.regions.items()
     ]
     cards.append(_card("Rings in flight", status.rings.items(), empty="Nobody is waiting."))
-    cards.append(_card("Running", (*status.product.items(), ("events", status.position)), empty=""))
+    cards.append(
+        _card(
+            "Running",
+            (*status.product.items(), ("events", status.position), *status.running.items()),
+            empty="",
+        )
+    )
     badge = (
         '<p><span class="demo">DEMO</span> Not for clinical use: the clock may be advanced.</p>'
         if status.demo

@@ -3,6 +3,7 @@
 Rule: the patient's identity is left out unless the caller was let to see it.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,8 @@ from attend.v1 import (
     rings_pb2,
     sessions_pb2,
 )
-from engine.services.convert import write
+from engine.kernel.ids import Stream
+from engine.services.convert import Spelling, write
 
 #: Left out of every view: the identity, unless it may be seen, and rosters, which are spelled row by row.
 _ROWS = frozenset({"rosters"})
@@ -45,6 +47,31 @@ def view(machine: str, state: Any, *, identity: bool = False) -> Message:
             for rung, people in rungs.items():
                 shown.rosters.add(site_id=site_id, rung=rung, people=people)
     return shown
+
+
+class LastViews:
+    """The last view of each of so many streams: what a state still has of the one before is not spelled again."""
+
+    def __init__(self, streams: int) -> None:
+        self._streams = streams
+        self._last: OrderedDict[Stream, Spelling] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return of how many streams a view is kept."""
+        return len(self._last)
+
+    def of(self, stream: Stream, state: Any) -> Message:
+        """Return what `view` returns for a stream's state. The stream's next view changes it: copy it before."""
+        if stream.machine == "directory":  # its rosters are no field of its state
+            return view(stream.machine, state)
+        if stream in self._last:
+            self._last.move_to_end(stream)
+        else:
+            descriptor: Any = VIEWS[stream.machine].DESCRIPTOR
+            self._last[stream] = Spelling(type(state), descriptor, HIDDEN)
+            if len(self._last) > self._streams:
+                self._last.popitem(last=False)
+        return self._last[stream].of(state)
 
 
 def redacted(message: Message) -> Message:

@@ -17,9 +17,12 @@ from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream, parse_id
 from engine.runtime.watchers import Heartbeat
 from engine.services.convert import timestamp
+from engine.services.disclosure import keep_read
 from engine.services.ports import Ports
 
 REMEMBERED_STREAMS = 4096
+#: Machines whose events tell of a patient: each that a watch shows is a read of its own, kept before the first event.
+OF_A_PATIENT = frozenset({"session", "reaction"})
 
 
 class Watching:
@@ -60,6 +63,8 @@ class Watching:
                 return False
             allowed = sees_stream(principal, stream.machine, state)
             seen[stream] = allowed and (not site_id or site_id in sites_of(state))
+            if seen[stream] and stream.machine in OF_A_PATIENT:
+                await keep_read(self._ports, principal, state, "watch")
             if len(seen) > REMEMBERED_STREAMS:
                 seen.popitem(last=False)
         return seen[stream]

@@ -28,6 +28,7 @@ from engine.simulation.store import CrashPoint, Disk
 START = dt.datetime(2026, 11, 2, 20, 0, tzinfo=dt.UTC)
 AGAIN_S = 2.0
 PASS_S = 1.0
+LAG_S = 1.0
 Action = Callable[[], Awaitable[None]]
 Answered = Callable[[Outcome | None], None]
 
@@ -41,6 +42,7 @@ class Odds:
     duplicate: float = 0.006
     crash: float = 0.0015
     unreached: float = 0.03
+    lag: float = 0.2
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class World:
         self.told = Told()
         self._key = SealingKey.from_bytes(hashlib.sha256(f"seal:{seed}".encode()).digest())
         self._rng = self.stream("faults")
+        self._pace = self.stream("policies")
         self._lives = 0
         self._requests = 0
         self._scheduled = 0
@@ -99,7 +102,11 @@ class World:
                 await action()
             except (Unavailable, Overloaded):
                 self.after(AGAIN_S, action)
-            await self._settle()
+            if self._policies_lag():
+                self.faults["policies_lag"] += 1
+            else:
+                await self._settle()
+        await self._settle()
 
     async def advance_to(self, at: dt.datetime) -> None:
         """Let time pass, firing each timer at its moment."""
@@ -186,6 +193,11 @@ class World:
             return
         self.told.acknowledged.append(Acknowledged(request.request_id, outcome.stream, outcome.version))
         answered(outcome)
+
+    def _policies_lag(self) -> bool:
+        """Return whether the next action comes before the policies have followed this one, in the same second."""
+        soon = bool(self._heap) and self._heap[0][0] - self.now <= dt.timedelta(seconds=LAG_S)
+        return soon and self._pace.random() < self.odds.lag
 
     def _fault(self) -> str:
         draw, odds = self._rng.random(), self.odds

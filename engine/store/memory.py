@@ -3,8 +3,9 @@
 import datetime as dt
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from engine.kernel.ids import Stream
 from engine.kernel.store import (

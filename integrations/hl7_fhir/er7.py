@@ -267,9 +267,8 @@ def _delimiters(text: str) -> tuple[Delimiters, tuple[str, ...]]:
     encoding = re.split(r"[\r\n]", text[4:], maxsplit=1)[0].split(separator, 1)[0]
     delimiters = usable_delimiters(separator, encoding)
     if delimiters is None:
-        raise SenderFault(
-            "MSH", 2, REQUIRED_FIELD_MISSING, "the delimiters in MSH-1 and MSH-2 cannot be used"
-        )
+        code = DATA_TYPE if encoding else REQUIRED_FIELD_MISSING
+        raise SenderFault("MSH", 2, code, "the delimiters in MSH-1 and MSH-2 cannot be used")
     note = (
         "" if len(encoding) in (4, 5) else "MSH-2 is shorter than four characters; the usual ones were taken"
     )

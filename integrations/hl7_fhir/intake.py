@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from engine.kernel.commands import Actor, Command, Request
@@ -16,6 +17,7 @@ from engine.kernel.errors import Invalid, Rejected
 from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
 from engine.runtime.executor import Executor
+from engine.runtime.subscriptions import in_order
 from engine.workflows.message.commands import (
     ReceiveMessage,
     RecordMessageApplied,
@@ -52,6 +54,7 @@ UNCONFIRMED = ("scheduled", "preparing", "requested", "identifying")
 UNKNOWN = "unknown"
 OVER = ("closing", "signed", "sealed", "cancelled", "declined")
 ACTOR = Actor.system("hl7")
+_HEARD = SessionScheduled | PatientAmended | MessageReceived | MessageReplayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,11 @@ class Intake:
         )
         await self._execute(f"hl7:{message_id}", Stream("message", message_id), command)
         return answer
+
+    @staticmethod
+    def keys(recorded: Recorded) -> tuple[Hashable, ...]:
+        """Return the one key of what `handle` hears, in the order of the log, and none for what is not for it."""
+        return in_order(recorded) if isinstance(recorded.event, _HEARD) else ()
 
     async def handle(self, recorded: Recorded) -> None:
         """Make commands of a received or replayed message; keep the index of patients. A subscription's reader."""

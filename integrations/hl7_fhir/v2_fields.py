@@ -107,10 +107,13 @@ def patient(message: Message, profile: Profile) -> tuple[Patient, list[str]]:
     sex_sent = pid.text(8).upper()
     if sex_sent not in ("", "U", *_SEXES):
         warnings.append("PID-8: a sex that is not in HL7 table 0001 was read as unknown")
-    if name is None or not name.text(1):
+    if (name is None or not name.text(1)) and not pid.is_null(5):
         warnings.append("PID-5: no family name was sent")
     if birth_warning:
         warnings.append(birth_warning)
+    for field in (5, 7, 8):
+        if pid.is_null(field):
+            warnings.append(f"PID-{field}: the sender asks to delete it; what is known stays")
     read = Patient(
         identifiers=identifiers,
         family=name.text(1) if name else "",

@@ -100,8 +100,8 @@ async def test_nothing_of_a_drill_is_delivered() -> None:
         await room.start()
         await live(room)
         for session_id, wanted in ((SESSION, 0), ("ses-1", 1)):
-            view = await room.policies._view_of(_said(session_id, sealed))
-            assert len(list(sealed_to_delivery(_said(session_id, sealed), view))) == wanted
+            async with room.policies._view_of(_said(session_id, sealed)) as view:
+                assert len(list(sealed_to_delivery(_said(session_id, sealed), view))) == wanted
 
 
 def _said(session_id: str, event: RecordSealed) -> Recorded:

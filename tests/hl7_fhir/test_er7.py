@@ -79,6 +79,17 @@ def test_what_cannot_be_read(raw: bytes) -> None:
     assert caught.value.segment == "MSH"
 
 
+@pytest.mark.parametrize(
+    ("raw", "code"), [(b"MSH||A|B|C", "101"), (b"MSH|^^^^|A", "102"), (b"MSH|^~\\&0123|A", "102")]
+)
+def test_delimiters_that_are_missing_or_cannot_be_used_have_their_own_codes(raw: bytes, code: str) -> None:
+    """HL7 table 0357: 101 a required field is missing, 102 it is there and is none."""
+    with pytest.raises(SenderFault) as caught:
+        er7.read(raw)
+
+    assert (caught.value.position, caught.value.code) == (2, code)
+
+
 def test_two_messages_without_a_batch_are_refused_and_a_batch_is_cut() -> None:
     """One frame is one message, unless it is a batch, which split_batch cuts."""
     batch = f"FHS|^~\\&|X\rBHS|^~\\&|X\r{HEAD}\rPID|1||5\r{HEAD}\rPID|1||6\rBTS|2\rFTS|1\r".encode()

@@ -37,7 +37,7 @@ class Desk:
         profile = parse_profile((files("integrations.hl7_fhir") / "profiles" / "demo.toml").read_text())
         feed = Feed(feed_id="ris", organization_id="org-demo", profile=profile)
         self.intake = Intake(self.executor, feed, b"k" * 32)
-        self.reader = Subscription("hl7", self.executor, self.intake.handle)
+        self.reader = Subscription("hl7", self.executor, self.intake.handle, keys=self.intake.keys)
 
     async def send(self, raw: bytes) -> None:
         """Send one message and let it be worked; it is accepted in any case."""

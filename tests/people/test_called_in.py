@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine.kernel.commands import Request
 from engine.kernel.errors import Rejected
 from engine.kernel.ids import Stream
 from engine.people.registry import Registry
@@ -59,6 +60,59 @@ async def test_a_reaction_takes_a_physician_without_a_window_from_every_other_se
     assert not other.physician_present
     assert other.open_gap.cause == "physician_away:in_reaction_elsewhere"
     assert (await state(called, "ring", "ses-2-2")).cause == "physician_away"
+
+
+@pytest.mark.hazard("H-03")
+async def test_two_alarms_at_once_do_not_take_a_physician_from_both(called: Town) -> None:
+    """Both are in the log before anybody has followed either: one room keeps the physician, the other is rung for."""
+    for name in ("ses-1", "ses-2"):
+        alarm = Request(
+            request_id=name, stream=Stream("session", name), command=c.ReportReaction(), actor=TECH
+        )
+        await called.executor.execute(alarm)
+    await called.policies.subscription.drain()
+    first, second = await state(called, "session", "ses-1"), await state(called, "session", "ses-2")
+
+    assert (first.physician_present, second.physician_present) == (True, False)
+    assert (await state(called, "ring", "ses-2-2")).cause == "physician_away"
+
+
+async def react_unheard(room: Town) -> None:
+    """Both lines are lost, and both rooms report a reaction: nobody is alerted, both are rung for."""
+    for name in ("ses-1", "ses-2"):
+        await room.do("session", name, c.ReportLineLost(cause="network"), s.MEDIA)
+    for name in ("ses-1", "ses-2"):
+        await room.do("session", name, c.ReportReaction())
+
+
+@pytest.mark.hazard("H-01")
+async def test_a_physician_who_is_only_on_the_way_treats_nobody(called: Town) -> None:
+    """Two reactions, heard in neither: each room excluded them because of the other. They answer one, and leave the
+    other room."""
+    await react_unheard(called)
+    await called.do("ring", "ses-1-2", AnswerRing(), DOC)
+    first, second = await state(called, "session", "ses-1"), await state(called, "session", "ses-2")
+
+    assert (first.physician_present, second.physician_present) == (True, False)
+
+
+@pytest.mark.hazard("H-03")
+async def test_two_grades_at_once_do_not_take_a_physician_from_both_rooms(called: Town) -> None:
+    """They directed in both: they stay where the first one keeps them, and the other room is rung for."""
+    await react_unheard(called)
+    for name in ("ses-1-r1", "ses-2-r1"):
+        request = Request(
+            request_id=name,
+            stream=Stream("reaction", name),
+            command=GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis"),
+            actor=DOC,
+            correlation=name.removesuffix("-r1"),
+        )
+        await called.executor.execute(request)
+    await called.policies.subscription.drain()
+    first, second = await state(called, "session", "ses-1"), await state(called, "session", "ses-2")
+
+    assert [first.physician_present, second.physician_present].count(True) == 1
 
 
 @pytest.mark.hazard("H-03")

@@ -7,6 +7,8 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from engine.kernel.commands import Actor, Command, TimerFired
 from engine.kernel.errors import Rejected
 from engine.kernel.events import Event, Recorded
@@ -78,7 +80,7 @@ class Hall:
         play = self.play(machine_name, identifier)
         old = next(recorded for recorded in play.log if isinstance(recorded.event, kind))
         correlation = identifier if machine_name == "session" else getattr(play.state, "session_id", "")
-        self.waiting.append((correlation, replace(old, correlation=correlation)))
+        self.waiting.append((correlation, structs.replace(old, correlation=correlation)))
         self._follow()
 
     def wait(self, seconds: float) -> None:
@@ -99,7 +101,8 @@ class Hall:
         play.do(self._enriched(play, command, by), by)
         correlation = identifier if machine_name == "session" else getattr(play.state, "session_id", "")
         self.waiting += [
-            (correlation, replace(recorded, correlation=correlation)) for recorded in play.log[before:]
+            (correlation, structs.replace(recorded, correlation=correlation))
+            for recorded in play.log[before:]
         ]
 
     def _follow(self) -> None:

@@ -373,7 +373,7 @@ def test_the_line_of_a_dose_names_everything(weight: Decimal, row: tuple[str, st
     if source.injected and source.concentration_mg_per_ml is None:
         assert "see vial" in line
     elif source.injected:
-        assert " mg (" in line
+        assert " mg (" in line or " g (" in line
         assert f"{plain(source.concentration_mg_per_ml or Decimal(0))} mg/mL" in line
         assert " mL" in line or "first mark" in line
     else:
@@ -390,8 +390,8 @@ def test_what_is_drawn_up_holds_the_dose_that_is_shown(weight: Decimal, row: tup
     pairs = ((shown.volume_ml, shown.dose_mg), (shown.measured_ml, shown.measured_mg))
     upper = ((shown.volume_max_ml, shown.dose_max_mg), (shown.measured_max_ml, shown.measured_max_mg))
 
-    for volume, mass in (*pairs, *upper):
-        assert strength is None or volume is None or mass is None or volume * strength == mass
+    for volume, held in (*pairs, *upper):
+        assert strength is None or volume is None or held is None or volume * strength == held
 
 
 def test_a_weight_is_estimated_only_by_a_row_of_the_pack() -> None:

@@ -181,9 +181,10 @@ def test_a_child_without_a_weight_gets_no_number_until_it_is_known() -> None:
 def test_an_adult_without_a_weight_is_ordered_the_fixed_dose_of_the_consensus_pack() -> None:
     """The dose per kg waits for the weight; the fixed one is ordered, read back and counted meanwhile."""
     play = graded(weight_kg=None, pack_id=CONSENSUS)
-    step_id, by_weight = offer(play, "epinephrine", "IM")
+    step_id, fixed = offer(play, "epinephrine", "IM")
 
-    assert play.refused(c.OrderStep(step_id=step_id, row_id=by_weight.row_id), PHYSICIAN) == "WEIGHT_MISSING"
+    assert fixed.row_id == "A-EPI-IM-FIXED"
+    assert play.refused(c.OrderStep(step_id=step_id, row_id="A-EPI-IM-CONS"), PHYSICIAN) == "WEIGHT_MISSING"
     play.do(c.OrderStep(step_id=step_id, row_id="A-EPI-IM-FIXED"), PHYSICIAN)
     (ordered,) = (step.order for step in play.state.steps.values() if step.order is not None)
     assert (ordered.row_id, ordered.dose_mg, ordered.volume_ml) == (

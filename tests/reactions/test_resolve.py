@@ -150,7 +150,7 @@ def test_an_unknown_weight_asks_in_a_child_and_still_shows_in_an_adult() -> None
 
 @pytest.mark.parametrize("age", [40, None])
 def test_the_consensus_leaves_no_adult_without_a_number(age: int | None) -> None:
-    """Until the weight is known ACR's fixed dose is offered instead; a child is never offered it, a weight ends it."""
+    """Until the weight is known ACR's fixed dose is offered first; a child is never offered it, a weight ends it."""
     asked = replace(ADULT, age_years=age, weight_kg=None)
     (first, *_) = (step for step in resolve(pack(CONSENSUS), asked) if step.kind == "drug")
     (fixed,) = (option for option in first.options if option.row_id == "A-EPI-IM-FIXED")
@@ -159,7 +159,9 @@ def test_the_consensus_leaves_no_adult_without_a_number(age: int | None) -> None
         Decimal("0.3"),
         Decimal("0.3"),
     )
-    assert fixed.instead_of == "A-EPI-IM-CONS" and "while the weight is not known" in fixed.condition
+    assert first.dose is fixed and "while the weight is not known" in fixed.condition
+    (by_weight,) = (option for option in first.options if option.row_id == "A-EPI-IM-CONS")
+    assert by_weight.instead_of == "A-EPI-IM-FIXED" and "by weight" in by_weight.condition
     assert ("from 18 years on" in fixed.condition) == (age is None)
     assert "Table 3" in fixed.dose.citation and "consensus" in fixed.dose.citation
     for known in (ADULT, CHILD, replace(CHILD, weight_kg=None)):

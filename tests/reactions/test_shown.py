@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.cli import cli
+from engine.reactions.dose import plain
 from engine.reactions.resolve import Situation, resolve_protocol
 from engine.reactions.row import Evidence, Presentation
 from engine.reactions.shown import shown
@@ -202,14 +203,81 @@ def test_what_was_given_counts() -> None:
         "epinephrine im 0.0002 g",
         "EpiPen IM 0.2 mg",
         "epinephrine auto-injector im 0.2mg",
+        "epinephrine im 0.2 mL",
+        "epinephrine iv 2 mL",
     ],
 )
 def test_a_dose_is_told_as_people_write_it(words: str) -> None:
-    """Other names, a route written out or with points, micrograms: the same 0.2 mg count."""
+    """Other names, a route written out or with points, micrograms, millilitres of the pack's product: 0.2 mg count."""
     patient = ("--age-years", "6", "--weight-kg", "20")
     found = only(show("anaphylaxis", *patient, "--given", words), "epinephrine", "IM")
 
     assert "0.2 mg given before" in found["formula"]
+
+
+def test_puffs_are_counted_as_the_row_has_them() -> None:
+    """Two puffs of 90 mcg are 0.18 mg."""
+    answer = show("bronchospasm", "--age-years", "40", "--given", "albuterol inhaled 2 puffs")
+
+    assert "0.18 mg given before" in only(answer, "albuterol", "inhaled")["formula"]
+
+
+@pytest.mark.parametrize("pack_id", [ACR, CONSENSUS])
+@pytest.mark.parametrize(
+    "patient", [("--age-years", "40", "--weight-kg", "70"), ("--age-years", "6", "--weight-kg", "20")]
+)
+def test_the_text_of_a_step_is_enough_for_the_hands(pack_id: str, patient: tuple[str, ...]) -> None:
+    """Whoever reads only `text` finds drug, amount, strength, volume and route of every dose."""
+    for name in pack(pack_id).presentations:
+        for step in show(name, *patient, name=pack_id)["steps"]:
+            if step["dose_mg"] is None and step["amount"] is None:
+                continue
+            said = step["text"].casefold()
+            assert step["drug"].casefold() in said and step["route"].casefold() in said
+            if step["concentration_mg_per_ml"] is not None and step["volume_ml"] is not None:
+                assert f"{step['concentration_mg_per_ml']} mg/ml, " in said
+                assert f"{step['volume_ml']}" in said
+            number = Decimal(str(step["dose_mg"] if step["amount"] is None else step["amount"]))
+            grams = step["amount"] is None and number >= 1000
+            assert plain(number / 1000 if grams else number) in said
+
+
+@pytest.mark.hazard("H-12")
+@pytest.mark.parametrize("pack_id", [ACR, CONSENSUS])
+def test_the_arrest_syringe_is_warned_of_wherever_it_is_pushed_with_a_pulse(pack_id: str) -> None:
+    """Trap X-3: every intravenous row of 0.1 mg/mL says that the whole 10 mL are never pushed, adult and child."""
+    rows = [
+        row
+        for row in pack(pack_id).drugs
+        if row.counter == "epinephrine" and row.concentration_mg_per_ml == Decimal("0.1")
+    ]
+
+    assert {row.population for row in rows} == {"adult", "child"}
+    assert all("Never push the whole 10 mL syringe" in row.caution for row in rows)
+
+
+def test_a_device_for_a_smaller_child_says_what_it_is_beside_the_dose_by_weight() -> None:
+    """0.15 mg for 3 kg is five times 0.03 mg: the physician who confirms it reads that."""
+    steps = show("anaphylaxis", "--age-days", "60", "--weight-kg", "3")["steps"]
+    (device,) = (step for step in steps if step["drug"] == "epinephrine auto-injector")
+    (enough,) = (
+        step
+        for step in show("anaphylaxis", "--age-years", "6", "--weight-kg", "15")["steps"]
+        if step["drug"] == "epinephrine auto-injector"
+    )
+
+    assert "0.15 mg is 5 times the 0.03 mg by weight" in device["condition"]
+    assert "times" not in enough["condition"]
+
+
+def test_grams_are_written_as_grams() -> None:
+    """25 g of dextrose is not read as 25,000 of anything; the number in mg stays exact."""
+    (dextrose,) = (
+        step for step in show("hypoglycemia", "--age-years", "40")["steps"] if step["drug"] == "dextrose 50 %"
+    )
+
+    assert "dextrose 50 % 25 g (500 mg/mL, 50 mL) IV" in dextrose["text"]
+    assert dextrose["formula"].startswith("25 g fixed") and dextrose["dose_mg"] == 25000
 
 
 def test_an_arrest_dose_is_a_counter_of_its_own() -> None:
@@ -313,7 +381,9 @@ WRONG = [
     ("--given", ["--given", "epinephrine po 0.2 mg"]),
     ("--given", ["--given", "epinephrine im much mg"]),
     ("--given", ["--given", "epinephrine im 0 mg"]),
-    ("--given", ["--given", "epinephrine im 0.2 mL"]),
+    ("--given", ["--presentation", "hypoglycemia", "--age-years", "40", "--given", "glucagon im 1 mL"]),
+    ("--given", ["--given", "epinephrine im 2 puffs"]),
+    ("--given", ["--given", "epinephrine im 0.2 drops"]),
     ("--given", ["--given", ""]),
 ]
 

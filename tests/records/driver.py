@@ -2,9 +2,10 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec import structs
 
 from engine.kernel.canonical import canonical_bytes, digest
 from engine.kernel.commands import Actor, Command
@@ -90,7 +91,7 @@ class Driver:
                 hash="",
                 prev_hash=before[-1].hash if before else FIRST,
             )
-            row = replace(row, hash=event_hash(row))
+            row = structs.replace(row, hash=event_hash(row))
             self.rows.append(row)
             self.protected.update({kept.ref: kept for kept in split})
             if stream.machine in self._machines:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from engine.kernel.clock import ManualClock
 from engine.kernel.commands import Actor, Command, Request, TimerFired
@@ -18,7 +19,6 @@ from engine.kernel.errors import (
     Forbidden,
     Invalid,
     Missing,
-    Overloaded,
     Rejected,
     Unavailable,
 )
@@ -60,13 +60,13 @@ async def test_a_wish_is_decided_and_durable_when_it_is_answered() -> None:
     [
         (ask("r", Heat(), "nobody"), Missing, "no such kettle"),
         (ask("r", ReportSpill(), "nobody"), Missing, "no such kettle"),
-        (replace(ask("r", Heat()), stream=Stream("lamp", "l")), Invalid, "no such machine"),
+        (structs.replace(ask("r", Heat()), stream=Stream("lamp", "l")), Invalid, "no such machine"),
         (ask("r", Command()), Invalid, "not a command of kettle"),
         (ask("r", Cool()), Rejected, "WRONG_PHASE"),
         (ask("r", Heat(), expected_version=0), Conflict, "expected version 0, found 1"),
         (ask("r", Heat(), expected_version=9), Conflict, "expected version 9, found 1"),
         (ask("fill", Fill(owner="other")), Invalid, "request_id"),
-        (replace(ask("fill", FILL), actor=Actor(person_id="eve", role="r")), Invalid, "request_id"),
+        (structs.replace(ask("fill", FILL), actor=Actor(person_id="eve", role="r")), Invalid, "request_id"),
         (ask("fill", FILL, "k2"), Invalid, "request_id"),
     ],
     ids=["stream", "fact", "machine", "verb", "phase", "old", "future", "body", "actor", "other-stream"],
@@ -325,22 +325,6 @@ async def test_a_reader_that_was_slow_does_not_bring_back_an_old_state() -> None
     assert (await executor.state(stream())).phases == ("heating",)
 
 
-async def test_commands_in_flight_are_bounded() -> None:
-    """At the limit a command is taken; one past it is told which limit, and when there is room it is taken."""
-    store = FaultyStore()
-    executor = await filled(store, limits=Limits(commands_in_flight=2))
-    store.commits.clear()
-    running = [asyncio.create_task(executor.execute(ask(f"s{n}", ReportSpill()))) for n in range(2)]
-    await asyncio.wait(running, timeout=0)
-    with pytest.raises(Overloaded) as refused:
-        await executor.execute(ask("s3", ReportSpill()))
-    store.commits.set()
-    await asyncio.gather(*running)
-
-    assert refused.value.limit == "commands_in_flight"
-    assert (await executor.execute(ask("s3", ReportSpill()))).version == 4
-
-
 async def test_cached_streams_are_bounded_and_come_back_from_the_store() -> None:
     """With room for two streams, the oldest is read again and the newest are not."""
     store = FaultyStore()
@@ -397,7 +381,7 @@ class Tampered(MemoryStore):
 
     async def load(self, stream: Stream) -> list[Any]:
         """Return rows with another payload."""
-        return [replace(row, payload=row.payload + b" ") for row in await super().load(stream)]
+        return [structs.replace(row, payload=row.payload + b" ") for row in await super().load(stream)]
 
 
 async def test_bytes_that_do_not_verify_are_not_used() -> None:

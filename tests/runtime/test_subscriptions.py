@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from engine.kernel.commands import Actor, Request
+from engine.kernel.commands import Actor, Command, Request
 from engine.kernel.errors import Overloaded, Unavailable
 from engine.kernel.events import Recorded
 from engine.runtime.executor import Executor
@@ -137,11 +138,88 @@ async def test_the_loop_outlives_a_store_that_is_away() -> None:
     assert sorted(set(ear.heard)) == [1, 2, 3, 4, 5, 6]
 
 
+async def test_a_slow_event_holds_up_only_what_must_follow_it() -> None:
+    """The reader hears of other sessions meanwhile; the saved position stays before what is not done, so a crash loses
+    nothing."""
+    store, gate, others, heard = MemoryStore(), asyncio.Event(), asyncio.Event(), list[int]()
+    executor = await spilt(store, 9)
+
+    async def slow(recorded: Recorded) -> None:
+        if recorded.position == 2:
+            await gate.wait()
+        heard.append(recorded.position)
+        if len(heard) == 5:
+            others.set()
+
+    def by_parity(recorded: Recorded) -> tuple[int]:
+        return (recorded.position % 2,)
+
+    reader = Subscription("ear", executor, slow, keys=by_parity)
+    async with running(reader):
+        await others.wait()
+        await reader.save()
+        assert (heard, reader.done, await store.cursor("ear")) == ([1, 3, 5, 7, 9], 1, 1)
+        gate.set()
+        assert await reader.follow(20)
+    assert (heard[5:], reader.done, await reader.follow(20)) == ([2, 4, 6, 8], 9, False)
+
+
+async def test_work_that_is_cut_off_from_below_is_done_again() -> None:
+    """Something under the reader is cancelled: the loop goes on, and the event is not taken for done."""
+    ear = Ear({2: asyncio.CancelledError()})  # type: ignore[dict-item]  # it is no Exception, which is the point
+    reader = Subscription("ear", await spilt(MemoryStore(), 3, Limits(retry_wait_s=0.001)), ear)
+    async with running(reader):
+        assert await reader.follow(20)
+
+    assert (ear.heard, reader.done, reader.failed) == ([1, 2, 2, 3], 3, 0)
+
+
+async def test_following_ends_after_its_time() -> None:
+    """Somebody waits for a reader that nobody runs: they are told that there was something, and wait no longer."""
+    reader = Subscription("ear", await spilt(MemoryStore(), 3), Ear())
+
+    assert await reader.follow(0.001)
+
+
+async def test_an_event_that_is_nobodys_is_passed_over() -> None:
+    """Without a key it is not heard, counts as handled, and holds no position back."""
+    ear = Ear()
+    reader = Subscription(
+        "ear", await spilt(MemoryStore(), 6), ear, keys=lambda one: () if one.position % 3 else (1,)
+    )
+
+    assert await reader.drain() == 6
+    assert (ear.heard, reader.done) == ([3, 6], 6)
+
+
+async def test_a_reader_takes_in_no_more_than_its_limit_ahead() -> None:
+    """One event does not end: what is held behind it is bounded, and the rest follows once it does."""
+    gate, many, heard = asyncio.Event(), asyncio.Event(), list[int]()
+    executor = await spilt(MemoryStore(), 40, Limits(subscription_page_events=2, subscription_ahead_events=6))
+
+    async def slow(recorded: Recorded) -> None:
+        heard.append(recorded.position)
+        if len(heard) == 6:
+            many.set()
+        if recorded.position == 1:
+            await gate.wait()
+
+    reader = Subscription("ear", executor, slow, keys=lambda one: (one.position,))
+    async with running(reader):
+        await many.wait()
+        await asyncio.sleep(0.02)
+        assert len(heard) <= 7
+        gate.set()
+        await reader.follow(20)
+    assert sorted(heard) == list(range(1, 41))
+
+
 def seeing(view: Any) -> ViewOf:
     """Return a view that is the same for every event."""
 
-    async def view_of(recorded: Recorded) -> Any:
-        return view
+    @asynccontextmanager
+    async def view_of(recorded: Recorded) -> AsyncIterator[Any]:
+        yield view
 
     return view_of
 
@@ -157,6 +235,11 @@ def fill_heats_nothing(recorded: Recorded, view: Any) -> Iterable[Request]:
     """When a kettle is filled, cool it: refused, for it is idle."""
     if isinstance(recorded.event, Filled):
         yield Request(request_id="", stream=recorded.stream, command=Cool(), actor=SYSTEM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown(Command):
+    """No command of a kettle."""
 
 
 def broken(recorded: Recorded, view: Any) -> Iterable[Request]:
@@ -292,3 +375,57 @@ async def test_policies_follow_each_other() -> None:
     await runner.subscription.drain()
 
     assert (await executor.state(stream("k2"))).phases == ("heating",)
+
+
+async def test_a_form_broken_between_rooms_is_loud_and_a_late_request_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each is told with the reason and the name of what was asked; only the fault is an error."""
+    executor = await spilt(MemoryStore(), 1)
+
+    def to_nowhere(recorded: Recorded, view: Any) -> Iterable[Request]:
+        yield Request(request_id="", stream=recorded.stream, command=Unknown(), actor=SYSTEM)
+
+    with caplog.at_level("INFO"):
+        await PolicyRunner([to_nowhere], executor, seeing(None)).subscription.drain()
+        await executor.execute(ask("f", Fill(owner="x")))
+        await PolicyRunner([fill_heats_nothing], executor, seeing(None)).subscription.drain()
+    told = {one.args[0]: one for one in caplog.records if "was refused" in one.msg and one.args}
+
+    assert {name: one.levelname for name, one in told.items()} == {
+        "to_nowhere": "ERROR",
+        "fill_heats_nothing": "INFO",
+    }
+    assert "policy:to_nowhere:kettle/k1@" in told["to_nowhere"].getMessage()
+
+
+async def test_the_alarm_of_one_stream_is_followed_ahead_of_all_others() -> None:
+    """A policy marked urgent has its event handled first, after what its own stream has to tell before it."""
+    executor = await spilt(MemoryStore(), 2, Limits(subscription_concurrency=1))
+    asked: list[str] = []
+
+    def cools(recorded: Recorded, view: Any) -> Iterable[Request]:
+        asked.append(f"{recorded.stream.id} filled")
+        return ()
+
+    def alarm(recorded: Recorded, view: Any) -> Iterable[Request]:
+        asked.append(f"{recorded.stream.id} alarm")
+        return ()
+
+    cools.events = frozenset({Filled})  # type: ignore[attr-defined]  # as `on` marks one
+    alarm.events, alarm.urgent = frozenset({Spilt}), True  # type: ignore[attr-defined]  # as `on` marks one
+    for name in ("k2", "k3"):
+        await executor.execute(
+            Request(request_id=name, stream=stream(name), command=Fill(owner="x"), actor=SYSTEM)
+        )
+    await executor.execute(
+        Request(
+            request_id="late", stream=stream("k4"), command=Fill(owner="x", session_id="s4"), actor=SYSTEM
+        )
+    )
+    await executor.execute(
+        Request(request_id="spill", stream=stream("k4"), command=ReportSpill(), actor=SYSTEM)
+    )
+    await PolicyRunner([cools, alarm], executor, seeing(None)).subscription.drain()
+
+    assert asked == ["k1 filled", "k4 filled", "k1 alarm", "k4 alarm", "k2 filled", "k3 filled"]

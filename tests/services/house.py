@@ -1,9 +1,10 @@
 """A whole small house for the porches' tests: real machines, executor, memory store, gRPC and HTTP on loopback."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import grpc
@@ -41,7 +42,7 @@ from engine.services.copies import RecordCopies
 from engine.services.doors import Tls
 from engine.services.emergency import EmergencyPacks
 from engine.services.interceptors import CallLimits, Pipeline
-from engine.services.ports import MissingItem, Ports, RecordCopy
+from engine.services.ports import MissingItem, Ports, RecordCopy, nothing_follows
 from engine.services.server import GrpcServer
 from engine.services.servicers import Servicers
 from engine.services.status import StatusBoard
@@ -269,6 +270,7 @@ async def house(
     calls: CallLimits | None = None,
     demo_clock: Any = None,
     enrichers: Any = None,
+    follow: Callable[[Executor], Awaitable[bool]] | None = None,
 ) -> AsyncIterator[House]:
     """Open a house on two free ports, and close it."""
     clock, ids, store = ManualClock(NOW), SeededIds("porch"), MemoryStore()
@@ -294,6 +296,7 @@ async def house(
         debriefings=Debriefings(executor),
         lines=lines,
         demo_clock=demo_clock,
+        follow=nothing_follows if follow is None else partial(follow, executor),
     )
     verifier = TokenVerifier({"k1": KEY.public_key()}, clock)
     pipeline = Pipeline(Servicers(ports), verifier, lambda: ids.name("incident"), calls)

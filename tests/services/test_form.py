@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from attend.v1 import common_pb2, form_pb2, reactions_pb2, sessions_pb2
 from engine.services.contract import rpcs
-from engine.services.form import Form, Malformed
+from engine.services.form import WORDS, Form, Malformed
 from tests.services.house import SECRET, House, fields_of, header, schedule
 from tests.services.test_grpc import CODE, refused
 
@@ -37,6 +37,26 @@ def texts(message: Descriptor, seen: set[str]) -> Iterator[FieldDescriptor]:
             yield from texts(nested, seen)
         elif field.type == FieldDescriptor.TYPE_STRING:
             yield field
+
+
+def test_a_broken_pattern_is_said_in_words() -> None:
+    """Nobody has to read an expression: what to write is said, for every pattern of every request."""
+    unsaid = set()
+    for rpc in rpcs(demo=True):
+        for text in texts(rpc.request.DESCRIPTOR, set()):
+            rules = text.GetOptions().Extensions[validate_pb2.field]
+            for ruled in (rules.string, rules.repeated.items.string):
+                if ruled.HasField("pattern") and ruled.pattern not in WORDS:
+                    unsaid.add(ruled.pattern)
+    [(field, words)] = complaints(
+        sessions_pb2.StartPreparationRequest(header=header("form-1"), session_id="not an id")
+    )
+
+    assert unsaid == set()
+    assert (field, words) == (
+        "session_id",
+        "give 1 to 100 letters, digits and . _ : -, a letter or digit first",
+    )
 
 
 def test_every_text_of_a_request_has_a_pattern_or_is_readable_text() -> None:

@@ -239,6 +239,36 @@ async def test_nobody_makes_a_session_for_another_organization(home: House) -> N
     assert await home.executor.store.head() == 0
 
 
+async def test_every_read_of_a_session_is_on_the_disclosure_log(home: House) -> None:
+    """Without the identity too, alone or in a list, by whoever reads; a read that is refused is none."""
+    for name in ("ses-1", "ses-2"):
+        await home.sessions.ScheduleSession(schedule(name), metadata=home.as_("technologist"))
+    await home.sessions.GetSession(
+        sessions_pb2.GetSessionRequest(session_id="ses-1", purpose="audit"), metadata=home.as_("auditor")
+    )
+    await home.sessions.ListSessions(
+        sessions_pb2.ListSessionsRequest(), metadata=home.as_("coverage_manager")
+    )
+    await refused(
+        home.sessions.GetSession(
+            sessions_pb2.GetSessionRequest(session_id="ses-2"),
+            metadata=home.as_("technologist", sites=("site-2",)),
+        )
+    )
+    reads = {
+        name: [
+            (read.actor.role, read.event.what, read.event.purpose)
+            for read in await home.executor.history(Stream("disclosure", name))
+        ]
+        for name in ("ses-1", "ses-2")
+    }
+
+    assert reads == {
+        "ses-1": [("auditor", "session", "audit"), ("coverage_manager", "list", "")],
+        "ses-2": [("coverage_manager", "list", "")],
+    }
+
+
 async def test_identity_is_shown_only_when_asked_for_and_then_logged(home: House) -> None:
     """A read with identity is on the disclosure log, by whom and why; a coverage manager gets none."""
     await home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"))
@@ -275,7 +305,8 @@ async def test_a_record_is_read_only_after_the_read_is_logged(home: House) -> No
     assert answer.pdf == b"%PDF"
     assert [item.who for item in answer.missing] == ["physician"]
     assert [entry.session_id for entry in work.entries] == ["ses-1"]
-    assert len(await home.executor.history(Stream("disclosure", "ses-1"))) == 1
+    reads = await home.executor.history(Stream("disclosure", "ses-1"))
+    assert [read.event.what for read in reads] == ["record", "worklist"]
 
 
 async def test_lists_come_in_pages(home: House) -> None:

@@ -169,3 +169,18 @@ async def test_a_dose_that_came_in_after_all_counts_once(offline: House) -> None
     reported = next(one for one in events if type(one).__name__ == "OfflineLogReported")
 
     assert [one.entry_id for one in reported.entries] == ["entry-note-2"]
+
+
+@pytest.mark.hazard("H-13")
+@pytest.mark.parametrize("weight_kg", ["0", "75000"])
+async def test_an_impossible_weight_refuses_no_log(offline: House, weight_kg: str) -> None:
+    """It comes in beside the other entries; what it is used for is the reaction's to say: nothing."""
+    weight = note(
+        "2", kind=sessions_pb2.OFFLINE_KIND_WEIGHT, text="", weight_kg=weight_kg, weight_method="scale"
+    )
+    asked = request(offline.token("responder"), note("1"), weight)
+    await offline.sessions.ReportOfflineLog(asked, metadata=offline.as_("technologist"))
+    events = [one.event for one in await offline.executor.history(SESSION)]
+    reported = next(one for one in events if type(one).__name__ == "OfflineLogReported")
+
+    assert [one.entry_id for one in reported.entries] == ["entry-note-1", "entry-note-2"]

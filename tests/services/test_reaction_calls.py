@@ -10,13 +10,14 @@ from attend.v1 import reactions_pb2
 from engine.kernel.commands import Actor, Request
 from engine.kernel.ids import Stream
 from engine.reactions.commands import OpenReaction
-from tests.services.house import NOW, ORG, SITE, House, header, info_of
+from engine.runtime.executor import Executor
+from tests.services.house import NOW, ORG, SITE, House, header, house, info_of
 
 CODE = grpc.StatusCode
 
 
-async def opened(home: House) -> None:
-    """Let the engine open a reaction, as its policy does."""
+async def opened(executor: Executor) -> bool:
+    """Let the engine open a reaction, as its policy does; return that there was something to do."""
     command = OpenReaction(
         session_id="ses-1",
         organization_id=ORG,
@@ -30,7 +31,7 @@ async def opened(home: House) -> None:
         demo=False,
         alerted="",
     )
-    await home.executor.execute(
+    outcome = await executor.execute(
         Request(
             request_id="open",
             stream=Stream("reaction", "rea-1"),
@@ -39,11 +40,12 @@ async def opened(home: House) -> None:
             correlation="ses-1",
         )
     )
+    return not outcome.repeated
 
 
 async def graded(home: House) -> Any:
     """Return the answer to a physician's grade of severe anaphylaxis."""
-    await opened(home)
+    await opened(home.executor)
     return await home.reactions.GradeReaction(
         reactions_pb2.GradeReactionRequest(
             header=header("grade"),
@@ -70,6 +72,43 @@ async def test_a_graded_reaction_shows_its_steps_with_exact_doses(home: House) -
     assert all(step.phases == [reactions_pb2.STEP_PHASE_PROPOSED] for step in answer.reaction.steps.values())
 
 
+async def test_a_reaction_that_is_about_to_open_is_waited_for() -> None:
+    """The alarm's answer names the reaction: who speaks of it at once, or reads it, is not told that it is missing."""
+    for call in ("signs", "read"):
+        async with house(follow=opened) as home:
+            if call == "signs":
+                request = reactions_pb2.RecordSignsRequest(
+                    header=header("signs"), reaction_id="rea-1", signs=["S-A3-5"]
+                )
+                answer: Any = await home.reactions.RecordSigns(request, metadata=home.as_("technologist"))
+            else:
+                answer = await home.reactions.GetReaction(
+                    reactions_pb2.GetReactionRequest(reaction_id="rea-1"), metadata=home.as_("technologist")
+                )
+            assert answer.reaction.reaction_id == "rea-1"
+
+
+async def test_who_reads_a_reaction_is_on_the_disclosure_log(home: House) -> None:
+    """What it holds of the patient is patient data, whoever reads it."""
+    await opened(home.executor)
+    await home.reactions.GetReaction(
+        reactions_pb2.GetReactionRequest(reaction_id="rea-1"), metadata=home.as_("coverage_manager")
+    )
+    [read] = await home.executor.history(Stream("disclosure", "ses-1"))
+
+    assert (read.actor.role, read.event.what) == ("coverage_manager", "reaction")
+
+
+async def test_a_reaction_that_nobody_told_of_is_not_there() -> None:
+    """After everything on its way has arrived, what is not there is missing."""
+    async with house(follow=opened) as home:
+        with pytest.raises(grpc.aio.AioRpcError) as missing:
+            await home.reactions.GetReaction(
+                reactions_pb2.GetReactionRequest(reaction_id="rea-2"), metadata=home.as_("technologist")
+            )
+        assert missing.value.code() == CODE.NOT_FOUND
+
+
 async def test_the_steps_come_with_their_order(home: House) -> None:
     """A map has no order, so the ids come in the order of the protocol beside it, each step once."""
     reaction = (await graded(home)).reaction
@@ -82,7 +121,7 @@ async def test_the_steps_come_with_their_order(home: House) -> None:
 
 async def test_only_a_physician_grades(home: House) -> None:
     """A technologist's grade is refused before the machine hears of it."""
-    await opened(home)
+    await opened(home.executor)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await home.reactions.GradeReaction(
             reactions_pb2.GradeReactionRequest(
@@ -99,7 +138,7 @@ async def test_only_a_physician_grades(home: House) -> None:
 
 async def test_an_unspecified_grade_is_named(home: House) -> None:
     """A grade left out is a field of the wrong form, not a grade."""
-    await opened(home)
+    await opened(home.executor)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await home.reactions.GradeReaction(
             reactions_pb2.GradeReactionRequest(
@@ -138,7 +177,7 @@ async def test_a_given_dose_is_kept_exactly(home: House) -> None:
 
 async def test_vitals_not_measured_are_absent(home: House) -> None:
     """Zero is a measurement; what was not measured is not zero."""
-    await opened(home)
+    await opened(home.executor)
     answer = await home.reactions.RecordVitals(
         reactions_pb2.ReactionServiceRecordVitalsRequest(
             header=header("vitals"), reaction_id="rea-1", systolic_mmhg=0, conscious=False
@@ -154,7 +193,7 @@ async def test_vitals_not_measured_are_absent(home: House) -> None:
 
 async def test_a_follow_up_is_told_bit_by_bit(home: House) -> None:
     """What was told before stays; a no is told as no; a responder who only adds the number changes nothing else."""
-    await opened(home)
+    await opened(home.executor)
     for name, told in (("tryptase", {"tryptase_drawn": False}), ("number", {"safety_event_number": "SE-7"})):
         answer = await home.reactions.RecordFollowUp(
             reactions_pb2.RecordFollowUpRequest(
@@ -171,7 +210,7 @@ async def test_a_follow_up_is_told_bit_by_bit(home: House) -> None:
 
 async def test_oxygen_rhythm_glucose_and_the_place_of_a_dose_go_there_and_back(home: House) -> None:
     """Room air is 0 and not absent; the exact decimal comes back."""
-    await opened(home)
+    await opened(home.executor)
     await home.reactions.RecordVitals(
         reactions_pb2.ReactionServiceRecordVitalsRequest(
             header=header("vitals"),

@@ -93,3 +93,14 @@ def test_an_authority_without_a_system_is_named() -> None:
     assert said(serve("--fhir-authority", "DEMO")) == (
         "Error: --fhir-authority: write it as AUTHORITY=FHIR-SYSTEM"
     )
+
+
+@pytest.mark.parametrize("asked", [["--list"], ["attend.v1.SessionService/ListSessions", "{}"]])
+def test_a_call_without_a_server_says_so(asked: list[str]) -> None:
+    """`attend call` to nobody is one sentence with the reason."""
+    command = [sys.executable, "-m", "engine", "call", "--target", "127.0.0.1:1", *asked]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.strip().splitlines()
+    assert "UNAVAILABLE" in line

@@ -10,6 +10,7 @@ import pytest
 
 from attend.v1 import sessions_pb2, watch_pb2
 from attend.v1.watch_pb2_grpc import WatchServiceStub
+from engine.kernel.ids import Stream
 from engine.runtime.limits import Limits
 from engine.services.interceptors import CallLimits
 from tests.services.house import SECRET, House, header, house, info_of, schedule
@@ -54,7 +55,7 @@ async def test_a_watch_gives_the_past_and_then_the_present(home: House) -> None:
     assert SECRET not in str(first)
     assert json.loads(first.summary_json)["site_id"] == "site-1"
     assert "identity" not in json.loads(first.summary_json)
-    assert [one.position for one in (first, *later)] == [1, 2, 3]
+    assert [one.position for one in (first, *later)] == [1, 3, 4]  # 2: that the physician reads it
     assert later[0].session_id == "ses-1"
     assert "scheduled" in later[0].phases
     assert later[0].actor_role == "technologist"
@@ -122,6 +123,25 @@ async def test_who_read_patient_data_is_watched_by_oversight_only(home: House) -
 
     assert "disclosure/ses-1" in seen["auditor"]
     assert "disclosure/ses-1" not in seen["technologist"]
+
+
+async def test_what_a_watch_shows_of_a_patient_is_a_read_once_for_each_stream(home: House) -> None:
+    """Kept before the first event of a session is shown, and for no session that is not."""
+    both = {"sites": ("site-1", "site-2")}
+    for number, site_id in ((1, "site-1"), (2, "site-2")):
+        await home.sessions.ScheduleSession(
+            schedule(f"ses-{number}", site_id=site_id), metadata=home.as_("technologist", **both)
+        )
+    await weigh(home, 3)
+    call = home.watches.Watch(
+        watch_pb2.WatchRequest(site_id="site-1"), metadata=home.as_("physician", **both)
+    )
+    await events(call, 4)
+    call.cancel()
+    [read] = await home.executor.history(Stream("disclosure", "ses-1"))
+
+    assert (read.actor.person_id, read.event.what) == ("physician-1", "watch")
+    assert await home.executor.history(Stream("disclosure", "ses-2")) == []
 
 
 async def test_a_quiet_watch_has_a_heartbeat() -> None:

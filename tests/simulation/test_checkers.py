@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.kernel.commands import Actor
 from engine.kernel.events import Event, Recorded
@@ -55,7 +56,7 @@ def forged(network: Network, kind: type[Event], change: Forge, *, every: bool = 
 
 def event(**fields: Any) -> Forge:
     """Return a change of an event's own fields."""
-    return lambda recorded: replace(recorded, event=replace(recorded.event, **fields))
+    return lambda recorded: structs.replace(recorded, event=replace(recorded.event, **fields))
 
 
 def drop(recorded: Recorded) -> None:
@@ -78,7 +79,7 @@ def test_an_injection_without_ready_is_found(network: Network) -> None:
 def test_an_injection_that_another_cleared_is_found(network: Network) -> None:
     """1: a clearance of a physician who is not there, and one from before the last answers."""
     other = Actor(person_id="md-elsewhere", role="physician")
-    stranger = forged(network, session.ContrastCleared, lambda r: replace(r, actor=other), every=True)
+    stranger = forged(network, session.ContrastCleared, lambda r: structs.replace(r, actor=other), every=True)
     assert checkers.who_supervises_has_cleared(stranger)
     unreviewed = forged(network, session.ScreeningReviewed, drop, every=True)
     assert checkers.who_supervises_has_cleared(unreviewed)
@@ -115,7 +116,7 @@ def test_a_late_timer_is_found(network: Network) -> None:
     def late(recorded: Recorded) -> Recorded:
         raised = recorded.event
         assert isinstance(raised, ring.RungRaised)
-        return replace(recorded, event=replace(raised, due_at=raised.due_at - dt.timedelta(hours=5)))
+        return structs.replace(recorded, event=replace(raised, due_at=raised.due_at - dt.timedelta(hours=5)))
 
     assert checkers.every_timer_fires_on_time(forged(network, ring.RungRaised, late))
     unfired = {name: v for name, v in network.requests.items() if not name.startswith("timer:")}
@@ -140,11 +141,13 @@ def test_a_physician_in_two_rooms_is_found(network: Network) -> None:
     stream, history = held
     n = next(n for n, r in enumerate(history) if isinstance(r.event, coverage.CoverageEngaged))
     engaged = history[n]
-    twice = replace(engaged, phases=("in_reaction",))
+    twice = structs.replace(engaged, phases=("in_reaction",))
     assert checkers.a_reaction_holds_one_room(
         replace(network, histories={stream: [*history[:n], twice, *history[n + 1 :]]})
     )
-    more = [replace(engaged, event=coverage.CoverageEngaged(session_id=f"other-{k}")) for k in range(5)]
+    more = [
+        structs.replace(engaged, event=coverage.CoverageEngaged(session_id=f"other-{k}")) for k in range(5)
+    ]
     assert checkers.commitments_do_not_clash(replace(network, histories={stream: [*history[: n + 1], *more]}))
 
 
@@ -166,7 +169,7 @@ def test_an_injection_under_a_busy_physician_is_found(network: Network) -> None:
         and history[0].event.physician_id == given[-1]
         and history[0].position < start.position
     )
-    entered = replace(
+    entered = structs.replace(
         history[0],
         position=start.position,
         event=coverage.ReactionEntered(physician_id=given[-1], session_id="another", released=()),
@@ -198,7 +201,7 @@ def test_an_order_past_its_cap_is_found(network: Network) -> None:
         if ordered.order is None or ordered.order.dose_mg is None:
             return recorded
         order = replace(ordered.order, dose_mg=ordered.order.dose_mg * 1000)
-        return replace(recorded, event=replace(ordered, order=order, overrides=()))
+        return structs.replace(recorded, event=replace(ordered, order=order, overrides=()))
 
     assert checkers.orders_keep_their_limits(forged(network, reaction.StepOrdered, tenfold, every=True))
 
@@ -215,7 +218,7 @@ def test_a_seal_over_too_little_is_found(network: Network) -> None:
     def other(recorded: Recorded) -> Recorded:
         attested = recorded.event
         assert isinstance(attested, session.RecordAttested)
-        return replace(
+        return structs.replace(
             recorded, event=replace(attested, signature=replace(attested.signature, record_hash="0" * 64))
         )
 
@@ -229,7 +232,7 @@ def test_a_seal_over_too_little_is_found(network: Network) -> None:
 def test_a_hole_in_the_log_is_found(network: Network) -> None:
     """9 and 12: an event that is not there, and a version that is there twice."""
     assert checkers.replay_is_whole(forged(network, session.WeightRecorded, drop))
-    twice = forged(network, session.WeightRecorded, lambda r: replace(r, version=r.version - 1))
+    twice = forged(network, session.WeightRecorded, lambda r: structs.replace(r, version=r.version - 1))
     assert checkers.replay_is_whole(twice)
 
 
@@ -253,7 +256,7 @@ def follows(history: list[Recorded], *events: Event) -> list[Recorded]:
     """Return a history with events of the same moment after it."""
     last = history[-1]
     added = [
-        replace(last, version=last.version + n, position=last.position + n, event=one)
+        structs.replace(last, version=last.version + n, position=last.position + n, event=one)
         for n, one in enumerate(events, start=1)
     ]
     return [*history, *added]
@@ -273,7 +276,7 @@ def test_a_patient_whom_nobody_comes_to_is_found(network: Network) -> None:
     asked, request = until(network, session.SupervisionRequested)
     ring_id = Stream("ring", f"{asked.id}-1")
     rings = list(network.histories[ring_id])
-    silent = {asked: request, ring_id: [*rings[:-1], replace(rings[-1], phases=("withdrawn",))]}
+    silent = {asked: request, ring_id: [*rings[:-1], structs.replace(rings[-1], phases=("withdrawn",))]}
     found = checkers.every_alarm_reaches_somebody(replace(network, histories=silent))
     assert any("a physician is owed, none is there and nothing rings" in wrong for wrong in found)
     ringing = {asked: request, ring_id: rings[:1]}
@@ -289,13 +292,13 @@ def test_a_physician_with_a_patient_who_reacts_and_another_one_is_found(network:
         if isinstance(r.event, session.PhysicianAssigned | session.HandOffAccepted)
     )
     other, request = until(network, session.PhysicianAssigned, but=here.id)
-    request[-1] = replace(request[-1], event=replace(request[-1].event, evidence=assigned.evidence))
+    request[-1] = structs.replace(request[-1], event=replace(request[-1].event, evidence=assigned.evidence))
     both = replace(network, histories={here: history, other: request}, outages=())
     assert any(
         "was there for another since" in wrong for wrong in checkers.nobody_treats_and_supervises(both)
     )
     start = session.InjectionStarted(ready_token="0" * 32)
-    late = [replace(r, position=r.position + 10**6) for r in follows(request, start)]
+    late = [structs.replace(r, position=r.position + 10**6) for r in follows(request, start)]
     injected = replace(network, histories={here: history, other: late})
     found = checkers.nobody_treats_and_supervises(injected)
     assert any("injected while the physician treats another patient" in wrong for wrong in found)
@@ -306,18 +309,18 @@ def test_a_physician_who_directs_by_phone_and_has_another_patient_is_found(netwo
     here, history = until(network, session.ReactionReported)
     last = history[-1]
     phases = tuple("on_phone" if phase in ("verified", "degraded") else phase for phase in last.phases)
-    history[-1] = replace(last, phases=phases)
+    history[-1] = structs.replace(last, phases=phases)
     assigned = next(
         r.event
         for r in reversed(history)
         if isinstance(r.event, session.PhysicianAssigned | session.HandOffAccepted)
     )
     other, request = until(network, session.PhysicianAssigned, but=here.id)
-    request[-1] = replace(request[-1], event=replace(request[-1].event, evidence=assigned.evidence))
+    request[-1] = structs.replace(request[-1], event=replace(request[-1].event, evidence=assigned.evidence))
     silent = replace(network, histories={here: history, other: request}, outages=())
     assert not checkers.nobody_treats_and_supervises(silent)
 
-    graded = replace(
+    graded = structs.replace(
         next(
             r for h in network.histories.values() for r in h if isinstance(r.event, reaction.ReactionGraded)
         ),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.kernel.events import Recorded
 from engine.kernel.ids import Stream
@@ -68,7 +69,7 @@ def of(
 
 def fields(**change: Any) -> Callable[[Recorded], Recorded]:
     """Return a change of an event's own fields."""
-    return lambda recorded: replace(recorded, event=replace(recorded.event, **change))
+    return lambda recorded: structs.replace(recorded, event=replace(recorded.event, **change))
 
 
 def test_a_true_history_passes(network: Network) -> None:
@@ -83,7 +84,7 @@ def test_what_a_drill_does_to_a_patient_is_found(network: Network) -> None:
     caused = forged(
         network,
         of(session.PhysicianAssigned, without=drills(network)),
-        lambda r: replace(r, causation=f"session/{mine}@3"),
+        lambda r: structs.replace(r, causation=f"session/{mine}@3"),
     )
     assert "follows from a drill" in checkers.a_drill_touches_no_patient(caused)[0]
     rung = next(
@@ -154,14 +155,14 @@ def test_a_physician_kept_in_a_drill_is_found(network: Network) -> None:
     )
     person = patient[-1].event.alerted  # type: ignore[attr-defined]  # chosen above
     there = history[-1]
-    history[-1] = replace(
+    history[-1] = structs.replace(
         there, event=replace(there.event, evidence=replace(there.event.evidence, person_id=person))
     )  # type: ignore[attr-defined, type-var]  # chosen above
     both = replace(network, histories={stream: after(0, patient), own: after(len(patient), history)})
     assert "is in a drill and treats a patient" in checkers.a_patient_comes_before_a_drill(both)[0]
     left = session.PhysicianLeft(physician_id=person, cause="in_reaction_elsewhere")
     for late_s, wrong in ((2, 0), (60, 1)):
-        gone = replace(
+        gone = structs.replace(
             history[-1],
             version=len(history) + 1,
             event=left,
@@ -175,7 +176,7 @@ def test_a_physician_kept_in_a_drill_is_found(network: Network) -> None:
 
 def after(position: int, history: Sequence[Recorded]) -> list[Recorded]:
     """Return a history at the positions after one."""
-    return [replace(r, position=position + n) for n, r in enumerate(history, start=1)]
+    return [structs.replace(r, position=position + n) for n, r in enumerate(history, start=1)]
 
 
 def test_a_score_that_changes_is_found(network: Network) -> None:
@@ -198,7 +199,7 @@ def test_a_drill_that_goes_on_is_found(network: Network) -> None:
         (s, list(h)) for s, h in network.of("drill") if any(isinstance(r.event, drill.DrillEnded) for r in h)
     )
     changed = next(r for r in history if isinstance(r.event, drill.PatientChanged))
-    late = replace(changed, position=history[-1].position + 1, version=history[-1].version + 1)
+    late = structs.replace(changed, position=history[-1].position + 1, version=history[-1].version + 1)
     more = {**network.histories, stream: [*history, late]}
     found = checkers.a_drill_that_is_over_is_over(replace(network, histories=more))
     assert "PatientChanged after the drill" in found[0]

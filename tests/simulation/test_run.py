@@ -8,6 +8,7 @@ from engine.simulation.run import Report, report_lines, simulate_network
 
 FAULTS = {
     "clock_jump",
+    "policies_lag",
     "crash_after_commit",
     "crash_before_commit",
     "crash_between",

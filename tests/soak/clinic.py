@@ -37,11 +37,12 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Sent:
-    """One command as it was sent: by whom, which RPC, with which fields."""
+    """One command as it was sent: by whom, which RPC, with which fields; `refused` is what it may be refused with."""
 
     person: str
     rpc: str
     fields: Mapping[str, Any]
+    refused: frozenset[str] = frozenset()
 
     @property
     def request_id(self) -> str:
@@ -209,12 +210,12 @@ class Clinic:
         self, person: str, rpc: str, fields: Mapping[str, Any], *, refused: frozenset[str] = frozenset()
     ) -> None:
         header = {"request_id": f"{self._run}-request-{next(self._numbers)}"}
-        sent = Sent(person, rpc, {"header": header, **fields})
+        sent = Sent(person, rpc, {"header": header, **fields}, refused)
         self.ledger.unanswered.append(sent)
         try:
             answer = await self._callers[person].call(rpc, sent.fields)
         except Refused as refusal:
-            if refusal.reason not in refused:
+            if refusal.reason not in sent.refused:
                 raise
             self.ledger.unanswered.remove(sent)
             return

@@ -21,7 +21,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 MODULES = ("engine/reactions/dose.py", "engine/reactions/guards.py")
-TESTS = ("tests/reactions/test_guards.py", "tests/reactions/test_dose.py")
+TESTS = (
+    "tests/reactions/test_guards.py",
+    "tests/reactions/test_patient_caps.py",
+    "tests/reactions/test_dose.py",
+    "tests/reactions/test_dose_words.py",
+)
 TEST_LIMIT_S = 120
 
 # The same examples for every mutant and in every run, so that a survivor is one the next time too.

@@ -2,10 +2,10 @@
 
 import asyncio
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.kernel.ids import Stream
 from engine.kernel.store import Committed, Lost, OutboxRow, ProtectedValue, Store, TimerRow
@@ -64,7 +64,7 @@ class StoreContract:
         again = await self.reopened(store)
 
         assert list(done.events) == await again.load(A)
-        assert [replace(row, position=0) for row in done.events] == list(commit.events)
+        assert [structs.replace(row, position=0) for row in done.events] == list(commit.events)
         verify_chain(await again.load(A))
 
     async def test_a_lost_version_keeps_nothing_and_fails_nobody_else(self, store: Store) -> None:

@@ -1,8 +1,9 @@
 """Rows for the store's tests: chained events that mean nothing."""
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from engine.kernel.canonical import canonical_bytes
 from engine.kernel.commands import Actor
@@ -34,7 +35,7 @@ def chain_of(stream: Stream, count: int, correlation: str = "ses-1") -> list[Eve
             hash="",
             prev_hash=before,
         )
-        rows.append(replace(row, hash=event_hash(row)))
+        rows.append(structs.replace(row, hash=event_hash(row)))
         before = rows[-1].hash
     return rows
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from engine.kernel.canonical import canonical_bytes
 from engine.kernel.errors import Corrupt
@@ -76,8 +77,8 @@ events = st.builds(
 
 def row_of(payload: bytes, kind: str = "Noted", schema: int = 1) -> EventRow:
     """Return a chained row with this payload."""
-    row = replace(chain_of(A, 1)[0], type=kind, schema=schema, payload=payload)
-    return replace(row, hash=event_hash(row))
+    row = structs.replace(chain_of(A, 1)[0], type=kind, schema=schema, payload=payload)
+    return structs.replace(row, hash=event_hash(row))
 
 
 @given(events)
@@ -124,7 +125,7 @@ def test_a_value_that_breaks_its_commitment_is_corrupt() -> None:
     payload, (kept,) = CODEC.encode(A, 1, event, lambda: SALT)
 
     with pytest.raises(Corrupt, match="commitment"):
-        CODEC.decode(row_of(payload), {kept.ref: replace(kept, value=b'"556"')})
+        CODEC.decode(row_of(payload), {kept.ref: structs.replace(kept, value=b'"556"')})
 
 
 def test_an_older_shape_is_read_through_its_upcaster() -> None:
@@ -144,8 +145,8 @@ def test_an_older_shape_is_read_through_its_upcaster() -> None:
         (row_of(b'{"person":{},"phone":null}'), "does not read as Noted"),
         (row_of(b'{"weight_kg":"1"}', "Weighed", 3), "newer Attend"),
         (row_of(b'{"weight_kg":"1"}', "Weighed", 0), "does not read as Weighed"),
-        (replace(row_of(b'{"weight_kg":"1"}', "Weighed", 2), actor="nobody"), "does not read"),
-        (replace(row_of(b"{}"), stream=Stream("lamp", "l")), "lamp/l@1 has an unknown type"),
+        (structs.replace(row_of(b'{"weight_kg":"1"}', "Weighed", 2), actor="nobody"), "does not read"),
+        (structs.replace(row_of(b"{}"), stream=Stream("lamp", "l")), "lamp/l@1 has an unknown type"),
     ],
     ids=["type", "empty", "list", "cut", "envelope", "newer", "no-upcaster", "actor", "machine"],
 )
@@ -182,7 +183,7 @@ CHANGES: dict[str, Callable[[EventRow], Any]] = {
 
 def test_every_column_but_the_position_is_covered() -> None:
     """The list of changes below names every column, so a new one cannot be forgotten."""
-    assert {field.name for field in fields(EventRow)} == {*CHANGES, "position"}
+    assert {field.name for field in structs.fields(EventRow)} == {*CHANGES, "position"}
 
 
 @pytest.mark.hazard("H-18")
@@ -191,7 +192,7 @@ def test_every_column_but_the_position_is_covered() -> None:
 def test_a_changed_column_is_found_and_named(column: str, number: int) -> None:
     """Changing any column of any event breaks the chain at that event."""
     rows = chain_of(A, 5)
-    rows[number] = replace(rows[number], **{column: CHANGES[column](rows[number])})
+    rows[number] = structs.replace(rows[number], **{column: CHANGES[column](rows[number])})
 
     with pytest.raises(Corrupt, match=f"^{rows[number].stream}@{rows[number].version} "):
         verify_chain(rows)
@@ -211,8 +212,8 @@ def test_a_missing_or_doubled_event_is_found(number: int) -> None:
 def test_a_rewritten_event_with_a_new_hash_is_found_at_the_next() -> None:
     """Whoever rewrites an event and its hash must rewrite all that follow."""
     rows = chain_of(A, 5)
-    forged = replace(rows[1], payload=b"{}")
-    rows[1] = replace(forged, hash=event_hash(forged))
+    forged = structs.replace(rows[1], payload=b"{}")
+    rows[1] = structs.replace(forged, hash=event_hash(forged))
 
     with pytest.raises(Corrupt, match=r"kettle/a@3 .*does not follow"):
         verify_chain(rows)

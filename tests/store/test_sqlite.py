@@ -63,6 +63,21 @@ async def test_sixty_four_callers_share_transactions(path: Path) -> None:
     await store.close()
 
 
+async def test_nobody_else_may_read_the_file(path: Path) -> None:
+    """What the file holds of patients is for its owner, whatever the umask of the one who starts the engine."""
+    before = os.umask(0)
+    try:
+        store = SqliteStore(path, KEY)
+    finally:
+        os.umask(before)
+    await store.commit([commit_of(A, 0, 1)])
+    modes = {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+    await store.close()
+
+    assert len(modes) >= 3
+    assert set(modes.values()) == {0o600}
+
+
 async def test_a_full_disk_changes_nothing_and_loses_nothing(path: Path) -> None:
     """A batch that does not fit is Unavailable as a whole; what was acknowledged stays, and room mends it."""
     small = SqliteStore(path, KEY, max_pages=40)

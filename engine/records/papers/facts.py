@@ -6,6 +6,7 @@ number of its own.
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -39,14 +40,8 @@ from engine.records.timeline import dose_text, step_name, words
 _KINDS = {"allergic": "allergic-like", "unknown": "unknown to the pack"}
 _VIAL_AND_LINE = ("brand", "rate_ml_per_s", "expires_on", "iv_site", "iv_gauge")
 _DRAWN = {None: NOT_RECORDED, True: "drawn, when is not recorded", False: "not drawn"}
-_TOLD_AT = (
-    "ems_arrived_at",
-    "referrer_told_at",
-    "family_told_at",
-    "called_back_at",
-    "kit_restocked_at",
-    "debriefed_at",
-)
+_TOLD_AT = tuple(one.name for one in fields(Told) if one.name.endswith("_at"))
+_TOLD = tuple(one.name for one in fields(Told) if one.name not in ("tryptase", *_TOLD_AT))
 _OVER = frozenset({"disposed", "documented"})
 _WORD = {"none": "no order in the engine", "standing_order": "by standing order, no physician connected"}
 
@@ -75,8 +70,14 @@ class Facts:
         return otherwise if value in (None, "") else str(value)
 
     def time(self, at: str | None, otherwise: str = NOT_RECORDED) -> str:
-        """Return a time of the file in the site's zone, as ISO 8601 to the second."""
-        return otherwise if at is None else moment(at).astimezone(self._zone).isoformat(timespec="seconds")
+        """Return a time of the file in the site's zone, as ISO 8601 to the second; as told where the zone has none."""
+        if at is None:
+            return otherwise
+        told = moment(at)
+        try:
+            return told.astimezone(self._zone).isoformat(timespec="seconds")
+        except OverflowError:  # the first or the last day there is
+            return told.isoformat(timespec="seconds")
 
     def day(self, at: str) -> str:
         """Return the date at the site."""
@@ -410,10 +411,7 @@ class Facts:
         drawn_at = said.get("tryptase_drawn_at")
         return Told(
             tryptase=f"drawn {self.time(drawn_at)}" if drawn_at else _DRAWN[drawn],
-            differential=recorded(said.get("differential")),
-            referred_to_allergist=recorded(said.get("referred_to_allergist")),
-            safety_event_number=recorded(said.get("safety_event_number")),
-            medwatch_reported=recorded(said.get("medwatch_reported")),
+            **{name: recorded(said.get(name)) for name in _TOLD},
             **{name: self.time(said.get(name)) for name in _TOLD_AT},
         )
 

@@ -30,8 +30,6 @@ from engine.records.strip import moment
 from engine.records.timeline import words
 
 KIND, TITLE = "incident_report", "Incident report: contrast reaction"
-#: What no command carries at all.
-NOWHERE = ("inpatient or outpatient", "where the physician was")
 _ANAPHYLAXIS = {
     "a": "skin or mucosa",
     "b": "breathing",
@@ -193,6 +191,9 @@ def _by_hand(facts: Facts) -> Iterator[str]:
         ("MedWatch", told.medwatch_reported),
         ("kit restocked", told.kit_restocked_at),
         ("debrief held", told.debriefed_at),
+        ("inpatient or outpatient", told.patient_class),
+        ("where the physician was", told.physician_location),
+        *(_of_extravasation(told) if facts.course().kind == "extravasation" else ()),
     )
     yield from (what for what, said in asked if said == NOT_RECORDED)
     doses = facts.doses()
@@ -200,7 +201,14 @@ def _by_hand(facts: Facts) -> Iterator[str]:
         yield "response to each dose"
     if any(dose.lot == NOT_RECORDED for dose in doses):
         yield "lot of each dose"
-    yield from NOWHERE
+
+
+def _of_extravasation(told: Told) -> Iterator[tuple[str, str]]:
+    """Yield what row E-12 of the reference wants recorded besides what every report has."""
+    yield "volume beside the vein", told.extravasated_ml
+    yield "examinations of the place", told.extravasation_exam
+    yield "who was told of the extravasation", told.extravasation_notified
+    yield "photograph", told.photo_taken
 
 
 def _follow_up(facts: Facts) -> tuple[Advice, ...]:

@@ -245,6 +245,12 @@ class Told:
     medwatch_reported: str
     kit_restocked_at: str
     debriefed_at: str
+    patient_class: str
+    physician_location: str
+    extravasated_ml: str
+    extravasation_exam: str
+    extravasation_notified: str
+    photo_taken: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import typst
-
 from engine.kernel.canonical import canonical_bytes, digest
+from engine.records import letters
 from engine.records.papers import allergy, discharge, handover, incident
 from engine.records.papers.facts import Facts
 from engine.records.papers.parts import Case
@@ -55,14 +54,10 @@ def paper(kind: str, case: Case) -> Paper:
 
 def printed(kind: str, content: bytes, at: dt.datetime) -> bytes:
     """Return canonical JSON printed by its kind's template as PDF/A, dated at a moment."""
-    made = typst.compile(
-        str(_TEMPLATES / f"{kind}.typ"),
+    return letters.printed(
+        _TEMPLATES / f"{kind}.typ",
+        {"document": content.decode(), "hash": digest(content)},
         root=str(_TEMPLATES),
-        format="pdf",
-        sys_inputs={"document": content.decode(), "hash": digest(content)},
-        ignore_system_fonts=True,
         pdf_standards="a-2a",
         timestamp=int(at.timestamp()),
     )
-    assert isinstance(made, bytes)
-    return made

@@ -107,6 +107,9 @@ def nobody_left(f: Facts) -> bool:
 
 def not_on_this_ring(f: Facts) -> bool:
     """You are not on this ring; it is other physicians' turn."""
+    evidence = getattr(f.command, "evidence", None)
+    if evidence is not None and evidence.covers:  # their lease had lapsed when it began to ring
+        return False
     return all(person.person_id != f.context.actor.person_id for person in f.state.ringing())
 
 

@@ -23,10 +23,14 @@ class Rung:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingEvidence:
-    """What was found about the one who answers; `problems` are reason codes."""
+    """What was found about the one who answers; `problems` are reason codes.
+
+    `covers` says that their live window covers the room now, rung for or not.
+    """
 
     person_id: str
     coverage_id: str = ""
+    covers: bool = False
     in_reaction_elsewhere: bool = False
     at_capacity: bool = False
     problems: tuple[str, ...] = ()

@@ -6,8 +6,9 @@ from engine.kernel.machine import Machine
 from engine.kernel.stepper import Stepper
 from engine.workflows.session import events as _events
 from engine.workflows.session.chart import GUARDS, SessionChart
-from engine.workflows.session.decide import HANDLERS, flag
+from engine.workflows.session.decide import HANDLERS
 from engine.workflows.session.evolve import fold_one
+from engine.workflows.session.flags import flag
 from engine.workflows.session.react import Reactor
 from engine.workflows.session.state import Objectives, initial
 

@@ -26,7 +26,10 @@ from engine.workflows.session.state import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleSession(Command):
-    """Open a session for an order. Filled by the engine: site state and setting; the drill, for a drill's session."""
+    """Open a session for an order.
+
+    Filled by the engine: site state and setting, the room's modality; the drill, for a drill's session.
+    """
 
     creates: ClassVar[bool] = True
     organization_id: str
@@ -42,16 +45,18 @@ class ScheduleSession(Command):
     demo: bool = False
     site_state: str = ""
     setting: str = ""
+    room_modality: str = ""
     drill_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmendOrder(Command):
-    """Replace order, planned time or room before anything was prepared."""
+    """Replace order, planned time or room before anything was prepared. `room_modality` is filled by the engine."""
 
     order: Order
     planned_at: dt.datetime
     room_id: str
+    room_modality: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +98,12 @@ class RecordAllergies(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordWeight(Command):
-    """Report the patient's weight in kilograms and how it was obtained."""
+    """Report the patient's weight in kilograms and how it was obtained. `doubt` is filled by the engine."""
 
     fact: ClassVar[bool] = True
     weight_kg: Decimal
     method: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,12 +225,13 @@ class ConfirmView(Command):
 class ClearForContrast(Command):
     """The physician clears the injection of this agent; against a hold or another study, with a reason.
 
-    `evidence` is filled by the engine.
+    `evidence` is filled by the engine, and `agent_known`: whether the protocol pack has an agent of that name.
     """
 
     agent: str
     reason: str = ""
     evidence: ScreeningEvidence | None = None
+    agent_known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from engine.kernel.machine import Context
 from engine.workflows.session import commands as c
 from engine.workflows.session import events as e
 from engine.workflows.session import readiness
-from engine.workflows.session.chart import against, folded, given_identifiers
+from engine.workflows.session.chart import against, given_identifiers
 from engine.workflows.session.evolve import evolve
 from engine.workflows.session.offline import fresh, opens, reaction_of
 from engine.workflows.session.offline_log import OfflineEntry, OfflineKind
@@ -364,7 +364,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.StartPreparation: lambda s, m, x: [e.PreparationStarted(technologist_id=x.actor.person_id)],
     c.RecordScreening: lambda s, m, x: [e.ScreeningRecorded(screening=m.screening, evidence=m.evidence)],
     c.RecordAllergies: lambda s, m, x: [e.AllergiesRecorded(allergies=m.allergies, source=m.source)],
-    c.RecordWeight: lambda s, m, x: [e.WeightRecorded(weight_kg=m.weight_kg, method=m.method)],
+    c.RecordWeight: lambda s, m, x: [e.WeightRecorded(weight_kg=m.weight_kg, method=m.method, doubt=m.doubt)],
     c.RecordKitChecked: _kit,
     c.ReportKitUsed: _kit_used,
     c.CheckInResponder: _check_in,
@@ -453,45 +453,3 @@ def _with_line(s: SessionState, m: Command) -> SessionState:
 
 
 HANDLERS = {kind: _whole(handler) for kind, handler in _HANDLERS.items()}
-
-
-def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
-    """Name what is unexpected about an accepted command."""
-    flags = []
-    if s.in_phase("signed", "sealed") and type(m).fact:
-        flags.append("late")
-    if isinstance(m, c.ReportOfflineLog):
-        flags.append("offline")
-        if any(entry.at > x.now for entry in m.entries):
-            flags.append("device_clock_ahead")
-    if isinstance(m, c.RecordContrastGiven):
-        flags.extend(_odd_contrast(s, m, x.now))
-    if isinstance(m, c.ReportReaction) and m.onset_at is not None and m.onset_at > x.now:
-        flags.append("onset_in_future")
-    if isinstance(m, c.RequestSupervision) and m.nobody_to_ring:
-        flags.append("nobody_to_ring")
-    if isinstance(m, c.StartInjection) and x.actor.person_id != s.technologist_id:
-        flags.append("another_technologist")
-    if isinstance(m, c.ClearForContrast) and _outdated(s, m.agent):
-        flags.append("premedication_outdated")
-    return tuple(flags)
-
-
-def _outdated(s: SessionState, agent: str) -> bool:
-    planned = s.order.contrast_class if s.order else ""
-    return s.premedication is not None and s.premedication.at(agent, planned).outdated
-
-
-def _odd_contrast(s: SessionState, m: c.RecordContrastGiven, now: dt.datetime) -> Iterator[str]:
-    if not s.injecting:
-        yield "bypass"
-    if s.cleared_agent and folded(m.agent) != folded(s.cleared_agent):
-        yield "agent_not_cleared"
-    if s.order is not None and s.order.contrast_class not in ("", m.contrast_class):
-        yield "class_not_ordered"
-    if s.in_phase("closing", "cancelled", "declined"):
-        yield "out_of_phase"
-    if m.given_at > now:
-        yield "given_in_future"
-    if s.opened_at is not None and m.given_at < s.opened_at:
-        yield "given_before_scheduled"

@@ -100,10 +100,11 @@ class AllergiesRecorded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightRecorded(Event):
-    """The weight and how it was obtained."""
+    """The weight and how it was obtained; `doubt` is a sentence when an earlier weight speaks against it."""
 
     weight_kg: Decimal
     method: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,7 +186,9 @@ _CHANGES: dict[type[Event], Change] = {
     e.AllergiesRecorded: lambda s, v, at, by: replace(
         _unreviewed(s), allergies=v.allergies, allergies_source=v.source
     ),
-    e.WeightRecorded: lambda s, v, at, by: replace(s, weight_kg=v.weight_kg, weight_method=v.method),
+    e.WeightRecorded: lambda s, v, at, by: replace(
+        s, weight_kg=v.weight_kg, weight_method=v.method, weight_doubt=v.doubt
+    ),
     e.KitChecked: _kit,
     e.KitUsed: _kit_used,
     e.ResponderCheckedIn: lambda s, v, at, by: replace(s, responder=v.evidence, responder_present=True),

@@ -406,6 +406,7 @@ class SessionState:
     technologist_id: str = ""
     weight_kg: Decimal | None = None
     weight_method: str = ""
+    weight_doubt: str = ""
     screening: Screening | None = None
     screened: ScreeningEvidence | None = None
     premedication: PremedicationChoice | None = None

@@ -19,7 +19,7 @@ from engine.reactions.overlay import parse_overlay, plan_for
 from engine.reactions.state import Disposition, FollowUp, Severity
 from engine.records.papers.discharge import discharge_summary
 from engine.records.papers.facts import Facts
-from engine.records.papers.incident import NOWHERE, incident_report
+from engine.records.papers.incident import incident_report
 from engine.records.papers.parts import NOT_IN_MG, NOT_RECORDED
 from engine.records.papers.render import paper
 from engine.records.timeline import follow_up_line
@@ -162,6 +162,12 @@ def follow_up(at: dt.datetime) -> FollowUp:
         medwatch_reported=False,
         kit_restocked_at=at,
         debriefed_at=at,
+        patient_class="outpatient",
+        physician_location="reading room, Houston",
+        extravasated_ml=Decimal(30),
+        extravasation_exam="soft, perfused, fingers move",
+        extravasation_notified="referrer, radiologist",
+        photo_taken=True,
     )
 
 
@@ -260,7 +266,25 @@ def test_it_can_be_read_on_the_page() -> None:
 
 def test_nothing_is_left_to_write_by_hand() -> None:
     """What was told is not asked for again."""
-    assert set(incident_report(Facts(case(told()))).by_hand) == set(NOWHERE)
+    assert incident_report(Facts(case(told()))).by_hand == ()
+
+
+def test_an_extravasation_is_recorded_as_the_reference_wants_it() -> None:
+    """E-12: volume, every examination, who was told, photograph; before anybody told them they are asked for."""
+    driver = cases.unknown()
+    grade = rc.GradeReaction(severity=Severity.MODERATE, presentation="extravasation")
+    driver.send(REACTION, stories.PHYSICIAN, grade)
+    asked = set(incident_report(Facts(case(driver))).by_hand)
+    for exam in ("14:10 swollen, fingers move", "15:10 softer"):
+        send(driver, rc.RecordFollowUp(follow_up=FollowUp(extravasation_exam=exam)))
+    send(driver, rc.RecordFollowUp(follow_up=FollowUp(extravasated_ml=Decimal(30), photo_taken=False)))
+    made = paper("incident_report", case(driver))
+    text = read(made.pdf)[1]
+
+    assert {"volume beside the vein", "examinations of the place", "photograph"} < asked
+    assert json.loads(made.json)["told"]["extravasated_ml"] == "30"
+    assert [one for one in ("30 mL", "14:10 swollen, fingers move", "15:10 softer") if one not in text] == []
+    assert "examinations of the place" not in made.json.decode()
 
 
 def test_what_nobody_told_is_not_recorded_and_never_none() -> None:
@@ -360,6 +384,7 @@ FOLLOW_UPS = st.builds(
     tryptase_drawn=st.none() | st.booleans(),
     differential=st.sampled_from(("", "vasovagal", "panic")),
     medwatch_reported=st.none() | st.booleans(),
+    extravasation_exam=st.sampled_from(("", "soft", "swollen")),
 )
 
 
@@ -372,7 +397,11 @@ def test_what_was_said_last_of_each_thing_stands(said: list[FollowUp]) -> None:
 
     for field in fields(FollowUp):
         told_of_it = [getattr(one, field.name) for one in said if getattr(one, field.name) not in (None, "")]
-        assert getattr(stands, field.name) == (told_of_it[-1] if told_of_it else field.default)
+        if field.name == "extravasation_exam":
+            wanted = "\n".join(told_of_it)
+        else:
+            wanted = told_of_it[-1] if told_of_it else field.default
+        assert getattr(stands, field.name) == wanted
 
 
 @pytest.mark.parametrize("name", ["begun", "severe", "unknown"])

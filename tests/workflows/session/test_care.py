@@ -341,3 +341,26 @@ def test_age_counts_full_years() -> None:
         identity = replace(s.IDENTITY, birth_date=dt.date(*birth))
         play.do(s.schedule(identity=identity, planned_at=dt.datetime(*day, 12, tzinfo=dt.UTC)), s.TECH)
         assert play.state.age_years == years
+
+
+@pytest.mark.hazard("H-47")
+@pytest.mark.parametrize(("known", "flags"), [(True, ()), (False, ("agent_unknown",))])
+def test_an_unknown_agent_is_an_exception_of_the_record(known: bool, flags: tuple[str, ...]) -> None:
+    """The physician clears it all the same: no pack has every name."""
+    play = s.at("reviewing")
+    for command in (c.ReviewScreening(), s.SEE, c.ClearForContrast(agent="iohexol", agent_known=known)):
+        play.do(command, s.DOC)
+
+    assert play.log[-1].flags == flags
+
+
+@pytest.mark.hazard("H-16")
+@pytest.mark.parametrize(("seconds", "flags"), [(60, ("onset_in_future",)), (0, ()), (-60, ())])
+def test_an_onset_told_for_the_future_is_kept_and_marked(seconds: int, flags: tuple[str, ...]) -> None:
+    """REACTION is never refused for its time; the record says what is odd about it."""
+    play = s.at("preparing")
+    onset = play.now + dt.timedelta(seconds=seconds)
+    play.do(c.ReportReaction(onset_at=onset), s.TECH)
+
+    assert play.of(e.ReactionReported)[-1].onset_at == onset
+    assert play.log[-1].flags == flags

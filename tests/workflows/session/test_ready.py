@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from engine.kernel.commands import Actor, Command
 from engine.kernel.machine import Context, Facts
@@ -128,7 +129,7 @@ def test_another_technologist_who_injects_is_named_as_an_exception(
 ) -> None:
     """Whoever prepared the patient may be relieved; the record says that somebody else injected."""
     play = s.ready()
-    play.do(s.start(play.state.ready.token), replace(s.TECH, person_id=person_id))
+    play.do(s.start(play.state.ready.token), structs.replace(s.TECH, person_id=person_id))
     assert play.log[-1].flags == flags
 
 
