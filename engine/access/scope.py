@@ -7,10 +7,11 @@ one that was never made.
 from typing import Any
 
 from engine.access.table import DRILLING, OVERSIGHT
-from engine.access.tokens import Principal
+from engine.access.tokens import EVERY_SITE, Principal
 from engine.kernel.commands import Command
 from engine.kernel.errors import Forbidden, Missing
 from engine.kernel.machine import Machine
+from engine.workflows.directory.commands import RecordCredential, RecordCredentialRevoked, RegisterPerson
 
 
 def authorize(principal: Principal | None, machine: Machine, state: Any, command: Command) -> None:
@@ -27,8 +28,11 @@ def authorize(principal: Principal | None, machine: Machine, state: Any, command
     if state.version == 0 and not type(command).creates:
         raise Missing(f"there is no such {machine.name}")
     within(principal, machine.name, state if state.version else command, stream_id=_own_id(state))
-    if not all(principal.covers(site) for site in sites_of(command)):
+    touched = sites_of(command) if _is_own(principal, state) else sites_of(command) | sites_of(state)
+    if not all(principal.covers(site) for site in touched):
         raise Forbidden("your sign-in does not cover this site")
+    if not _serves(principal, state, command):
+        raise Forbidden("your sign-in does not cover the sites of this person")
 
 
 def caller_request_id(organization_id: str, request_id: str) -> str:
@@ -60,9 +64,11 @@ def is_hidden(principal: Principal, holder: Any) -> bool:
 
 def sites_of(holder: Any) -> frozenset[str]:
     """Return the sites a state or command belongs to; empty when it belongs to the organization as a whole."""
-    rooms = getattr(holder, "rooms", ())
+    rooms, sites = getattr(holder, "rooms", ()), getattr(holder, "sites", ())
     if isinstance(rooms, tuple) and rooms:
         return frozenset(room.site_id for room in rooms)
+    if isinstance(sites, tuple) and sites:
+        return frozenset(sites)
     site = getattr(holder, "site_id", "")
     return frozenset({site}) if site else frozenset()
 
@@ -81,6 +87,27 @@ def sees_stream(principal: Principal, machine: str, state: Any) -> bool:
     if machine == "disclosure" and principal.role not in OVERSIGHT:
         return False
     return sees(principal, state)
+
+
+def _is_own(principal: Principal, state: Any) -> bool:
+    """Return whether a thing is the person's own: a physician's window may reach over sites they are not at today."""
+    return bool(getattr(state, "physician_id", "") == principal.person_id)
+
+
+def _serves(principal: Principal, state: Any, command: Command) -> bool:
+    """Return whether a person of the directory may be changed by this sign-in.
+
+    Somebody registered for no site serves all of them. Registering anew changes a person at each of their sites; a
+    credential is told by whoever answers for one of them.
+    """
+    if not isinstance(command, RegisterPerson | RecordCredential | RecordCredentialRevoked):
+        return True
+    person = state.people.get(command.person_id)
+    before = person.sites if person is not None else None
+    if isinstance(command, RegisterPerson):
+        each = [command.sites] if before is None else [command.sites, before]
+        return all(all(map(principal.covers, sites or (EVERY_SITE,))) for sites in each)
+    return any(map(principal.covers, before or (EVERY_SITE,)))
 
 
 def _own_id(state: Any) -> str:

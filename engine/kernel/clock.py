@@ -53,3 +53,25 @@ class OffsetClock:
         if by < dt.timedelta(0):
             raise ValueError("a clock is never moved backwards")
         self._offset += by
+
+
+LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+def later(at: dt.datetime, seconds: float) -> dt.datetime:
+    """Return the moment so many seconds after another, the calendar's last one where it ends before.
+
+    A time that somebody told can be any, the last day of the calendar too, and a fact is never refused for it.
+    """
+    try:
+        return at + dt.timedelta(seconds=seconds)
+    except OverflowError:
+        return LAST
+
+
+def end_of(day: dt.date, zone: dt.tzinfo = dt.UTC) -> dt.datetime:
+    """Return the moment a day is over in a time zone, in UTC, the last day of the calendar ("for ever") too."""
+    try:
+        return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(0), zone).astimezone(dt.UTC)
+    except OverflowError:
+        return LAST

@@ -5,6 +5,7 @@ Rule: what is not on record is a problem with a name; nothing fails open.
 
 import datetime as dt
 
+from engine.kernel.clock import end_of
 from engine.people.refreshers import last_refresher
 from engine.workflows.directory.state import Credential, DirectoryState
 from engine.workflows.session.state import CredentialEvidence
@@ -33,10 +34,10 @@ def responder_evidence(
     elif competency.expires_on is None or competency.expires_on < now.date():
         problems.append("COMPETENCY_EXPIRED")
     else:
-        until = min(until or _end(competency.expires_on), _end(competency.expires_on))
+        until = min(until or end_of(competency.expires_on), end_of(competency.expires_on))
     refresher = last_refresher(directory, person_id, now.date())
     if refresher is not None and refresher.expires_on is not None:
-        until = min(until or _end(refresher.expires_on), _end(refresher.expires_on))
+        until = min(until or end_of(refresher.expires_on), end_of(refresher.expires_on))
         if refresher.expires_on < now.date():
             problems.append("REFRESHER_OVER")
     return CredentialEvidence(
@@ -79,7 +80,7 @@ def _evidence(
         licence_state=licence.state if licence else "",
         licence_number=licence.number if licence else "",
         checked_at=now,
-        valid_until=_end(licence.expires_on) if licence and licence.expires_on else None,
+        valid_until=end_of(licence.expires_on) if licence and licence.expires_on else None,
         problems=tuple(problems),
     )
 
@@ -105,8 +106,3 @@ def _best(
         and (credential.issued_on is None or credential.issued_on <= on)
     ]
     return max(found, key=lambda credential: credential.expires_on or dt.date.min, default=None)
-
-
-def _end(day: dt.date) -> dt.datetime:
-    """Return the moment a credential that expires on a day stops to hold: the end of that day, UTC."""
-    return dt.datetime.combine(day, dt.time(0), dt.UTC) + dt.timedelta(days=1)

@@ -3,6 +3,7 @@
 import datetime as dt
 from zoneinfo import ZoneInfo
 
+from engine.kernel.clock import end_of
 from engine.rules.rulebook import Rulebook
 from engine.rules.verdict import Circumstances, Licence, Party, evaluate
 from engine.workflows.directory.state import DirectoryState
@@ -29,9 +30,7 @@ class Rules:
         verdict = evaluate(self.book, self.circumstances(session, directory, physician, responder, now))
         until = now + dt.timedelta(seconds=VALID_S)
         if verdict.facts_until is not None:
-            zone = site_zone(directory, session.site_id)
-            last = dt.datetime.combine(verdict.facts_until + dt.timedelta(days=1), dt.time(0), zone)
-            until = min(until, last.astimezone(dt.UTC))
+            until = min(until, end_of(verdict.facts_until, site_zone(directory, session.site_id)))
         layers = tuple(
             LayerResult(
                 layer=answer.layer,

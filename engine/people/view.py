@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 from weakref import WeakValueDictionary
@@ -13,6 +13,7 @@ from engine.kernel.ids import Stream
 from engine.people.registry import Registry
 from engine.reactions.events import ReactionGraded, StepOrdered
 from engine.runtime.executor import Executor
+from engine.workflows.ring.state import RingState
 from engine.workflows.session.events import (
     HandOffAccepted,
     LineDegraded,
@@ -34,7 +35,7 @@ class Seen:
         self,
         session_id: str,
         session: Any,
-        rings: Mapping[str, dt.datetime | None],
+        rings: tuple[RingState, ...],
         windows: dict[str, str],
         destinations: Destinations,
         theirs: tuple[SessionState, ...] = (),
@@ -52,9 +53,16 @@ class Seen:
             raise LookupError("a policy looks only at the session of its event")
         return self._session
 
-    def rings_of(self, session_id: str, *, by: dt.datetime | None = None) -> tuple[str, ...]:
+    def rings_of(
+        self, session_id: str, *, by: dt.datetime | None = None, urgent: bool = False
+    ) -> tuple[str, ...]:
         """Return the session's rings that still ring; with `by`, those that had started by then."""
-        return tuple(ring_id for ring_id, at in self._rings.items() if by is None or at is None or at <= by)
+        return tuple(
+            ring.ring_id
+            for ring in self._rings
+            if (by is None or ring.started_at is None or ring.started_at <= by)
+            and (ring.urgent or not urgent)
+        )
 
     def coverage_of(self, physician_id: str) -> str:
         """Return the physician's live window."""
@@ -90,7 +98,7 @@ class Views:
         """
         session_id = recorded.stream.id if recorded.stream.machine == "session" else recorded.correlation
         if not session_id:
-            yield Seen("", None, {}, {}, self._destinations)
+            yield Seen("", None, (), {}, self._destinations)
             return
         session = await self._executor.state(Stream("session", session_id))
         physician_id = _treating(recorded, session)
@@ -100,11 +108,11 @@ class Views:
 
     async def _seen(self, recorded: Recorded, session_id: str, physician_id: str) -> Seen:
         session = await self._executor.state(Stream("session", session_id))
-        rings: dict[str, dt.datetime | None] = {}
-        for number in range(1, session.requests + 1):
-            ring = await self._executor.state(Stream("ring", f"{session_id}-{number}"))
-            if RINGING & set(ring.phases):
-                rings[ring.ring_id] = ring.started_at
+        asked = [
+            await self._executor.state(Stream("ring", f"{session_id}-{number}"))
+            for number in range(1, session.requests + 1)
+        ]
+        rings = tuple(ring for ring in asked if RINGING & set(ring.phases))
         windows = await self._windows(recorded, session, self._clock.now())
         theirs = tuple(await self._registry.sessions_of(physician_id))
         return Seen(session_id, session, rings, windows, self._destinations, theirs)

@@ -1,5 +1,6 @@
 """Floor 2: one file, one sentence, one function: an event here becomes a command there."""
 
+from engine.policies.alarm_rings_again import alarm_rings_again
 from engine.policies.answer_to_assignment import answer_to_assignment
 from engine.policies.assignment_evaluates_rules import assignment_evaluates_rules
 from engine.policies.attested_to_seal import attested_to_seal
@@ -28,6 +29,7 @@ POLICIES = (
     answer_to_assignment,
     cancel_to_withdraw,
     reaction_opens,
+    alarm_rings_again,
     offline_log_merges,
     reaction_debits,
     reaction_releases,

@@ -11,8 +11,13 @@ class View(Protocol):
         """Return a session's state (version 0 when there is none)."""
         ...
 
-    def rings_of(self, session_id: str, *, by: dt.datetime | None = None) -> tuple[str, ...]:
-        """Return the ids of a session's rings that still ring; with `by`, of those that had started by then."""
+    def rings_of(
+        self, session_id: str, *, by: dt.datetime | None = None, urgent: bool = False
+    ) -> tuple[str, ...]:
+        """Return the ids of a session's rings that still ring.
+
+        With `by`, of those that had started by then; with `urgent`, of those that ring for a reaction.
+        """
         ...
 
     def coverage_of(self, physician_id: str) -> str:

@@ -214,6 +214,7 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
         given_by=m.given_by or x.actor.person_id,
         site=m.site,
         lot=m.lot,
+        told_at=x.now if m.given_at is not None and m.given_at > x.now else None,
     )
     given = e.MedicationGiven(
         medication=medication,

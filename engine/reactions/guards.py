@@ -210,7 +210,7 @@ def repeat_too_soon(row: DrugRow, given: Iterable[GivenDose], now: dt.datetime) 
     ]
     if not near:
         return None
-    left_s = -(-(max(near) + interval - now) // dt.timedelta(seconds=1))
+    left_s = -(-(max(near) - now + interval) // dt.timedelta(seconds=1))
     return Problem(
         reason="REPEAT_TOO_SOON",
         sentence=f"The next {row.drug} {row.route} is due in {left_s} s.",

@@ -279,8 +279,8 @@ def problems(pack: Pack, wanted: OrderedDose, state: ReactionState, now: dt.date
 
 
 def told_by(doses: Iterable[Medication], now: dt.datetime) -> tuple[Medication, ...]:
-    """Return doses with none later than now: one told for the future went in by now, and counts for the interval."""
-    return tuple(replace(dose, given_at=min(dose.given_at, now)) for dose in doses)
+    """Return doses with none later than now or than it was told: one told for the future counts for the interval."""
+    return tuple(replace(dose, given_at=min(dose.counted_at, now)) for dose in doses)
 
 
 def beyond(

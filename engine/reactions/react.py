@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 
+from engine.kernel.clock import later
 from engine.kernel.effects import CancelTimer, Effect, SetTimer
 from engine.kernel.events import Recorded
 from engine.reactions import events as e
@@ -21,9 +22,8 @@ def react(state: ReactionState, recorded: Recorded) -> Iterator[Effect]:
         row = offered_row(state, event.medication.row_id)
         if row is not None and row.repeat_min_s is not None:
             # A dose that is reported late does not bring the next one forward.
-            last = max(dose.given_at for dose in state.given if dose.row_id == row.row_id)
-            due = last + dt.timedelta(seconds=row.repeat_min_s)
-            yield SetTimer(REPEAT + row.row_id, max(due, recorded.at))
+            last = max(dose.counted_at for dose in state.given if dose.row_id == row.row_id)
+            yield SetTimer(REPEAT + row.row_id, max(later(last, row.repeat_min_s), recorded.at))
     elif isinstance(event, e.ProtocolResolved | e.VitalsRecorded):
         yield from _measure_again(state, recorded.at)
     elif isinstance(event, e.ReactionGraded):
@@ -43,7 +43,7 @@ def _measure_again(state: ReactionState, at: dt.datetime) -> Iterator[Effect]:
     """Remind once after each measurement; a reminder that nobody follows is not repeated for ever."""
     intervals = [offer.repeat_s for offer in state.watching if offer.repeat_s is not None]
     if intervals and not state.in_phase("disposed", "documented"):
-        yield SetTimer(VITALS, at + dt.timedelta(seconds=min(intervals)))
+        yield SetTimer(VITALS, later(at, min(intervals)))
 
 
 def _no_repeats(state: ReactionState) -> Iterator[Effect]:
@@ -60,7 +60,7 @@ def observed_until(state: ReactionState) -> dt.datetime | None:
         begins = state.onset_at if offer.observe_from == ONSET else state.resolved_at
         if begins is None:
             return None
-        ends.append(begins + dt.timedelta(seconds=offer.observe_s))
+        ends.append(later(begins, offer.observe_s))
     return max(ends, default=state.onset_at)
 
 

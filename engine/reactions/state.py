@@ -160,7 +160,10 @@ class StepState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medication:
-    """A dose that went in, as reported; `site` is where on the body, "" not said."""
+    """A dose that went in, as reported; `site` is where on the body, "" not said.
+
+    `told_at` is there when the dose was told for a time after it: it was in by then, and its interval begins there.
+    """
 
     step_id: str
     row_id: str
@@ -174,6 +177,12 @@ class Medication:
     given_by: str
     site: str = ""
     lot: str = ""
+    told_at: dt.datetime | None = None
+
+    @property
+    def counted_at(self) -> dt.datetime:
+        """When the dose was in at the latest, by which intervals are judged."""
+        return min(self.given_at, self.told_at) if self.told_at is not None else self.given_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,11 @@ from engine.access.scope import authorize, may_take_place, sees, sees_stream
 from engine.access.tokens import Principal
 from engine.kernel.errors import Forbidden, Missing
 from engine.workflows.coverage import commands as coverage_commands
+from engine.workflows.coverage import machine as coverage_machine
 from engine.workflows.coverage.state import CoverageState, RoomRef
 from engine.workflows.directory import commands as directory_commands
 from engine.workflows.directory import machine as directory_machine
+from engine.workflows.directory.state import Person
 from engine.workflows.session import commands as c
 from engine.workflows.session import machine
 from engine.workflows.session.state import CredentialEvidence, SessionState
@@ -100,6 +102,89 @@ def test_a_directory_is_its_organization() -> None:
         authorize(TECH, made, made.initial("org-2"), opening)
     with pytest.raises(Forbidden):
         authorize(TECH, made, replace(made.initial("org-1"), version=1), manager)
+
+
+ON_FILE = replace(
+    directory_machine().initial("org-1"),
+    version=1,
+    people={
+        name: Person(person_id=name, name=name, role="physician", sites=sites)
+        for name, sites in (
+            ("dr-1", ("site-1",)),
+            ("dr-2", ("site-2",)),
+            ("dr-12", ("site-1", "site-2")),
+            ("dr", ()),
+        )
+    },
+)
+
+
+def named(person_id: str, *sites: str) -> directory_commands.RegisterPerson:
+    """Register a physician for sites."""
+    return directory_commands.RegisterPerson(person_id=person_id, name="Dr", role="physician", sites=sites)
+
+
+def licence(person_id: str) -> directory_commands.RecordCredential:
+    """Report a licence."""
+    return directory_commands.RecordCredential(person_id=person_id, kind="licence", state="CA")
+
+
+def revoked(person_id: str) -> directory_commands.RecordCredentialRevoked:
+    """Report that a licence is gone."""
+    return directory_commands.RecordCredentialRevoked(person_id=person_id, kind="licence", state="CA")
+
+
+@pytest.mark.hazard("H-31")
+@pytest.mark.parametrize(
+    ("command", "allowed"),
+    [
+        (named("dr-1", "site-1"), True),
+        (named("new", "site-1"), True),
+        (named("new", "site-2"), False),
+        (named("new", "site-1", "site-2"), False),
+        (named("new"), False),
+        (named("dr-1"), False),
+        (named("dr-2", "site-1"), False),
+        (named("dr-12", "site-1"), False),
+        (named("dr", "site-1"), False),
+        (licence("dr-1"), True),
+        (licence("dr-12"), True),
+        (licence("dr-2"), False),
+        (licence("dr"), False),
+        (licence("nobody"), False),
+        (revoked("dr-1"), True),
+        (revoked("dr-12"), True),
+        (revoked("dr-2"), False),
+        (revoked("nobody"), False),
+        (directory_commands.SetRoster(site_id="site-1", rung="primary", people=("dr-2",)), True),
+        (directory_commands.SetRoster(site_id="site-2", rung="primary", people=("dr-1",)), False),
+    ],
+)
+def test_people_of_another_site_are_not_changed(command: Any, allowed: bool) -> None:
+    """Who is signed in for one site changes nobody of another, and nobody who serves all; who covers all may."""
+    officer = replace(TECH, role="compliance_officer")
+    made = directory_machine()
+
+    authorize(replace(officer, sites=frozenset({"*"})), made, ON_FILE, command)
+    if allowed:
+        authorize(officer, made, ON_FILE, command)
+    else:
+        with pytest.raises(Forbidden):
+            authorize(officer, made, ON_FILE, command)
+
+
+def test_a_window_over_two_sites_is_ended_by_its_physician_or_by_who_covers_both() -> None:
+    """The manager of one site does not take the physician from the other."""
+    rooms = (RoomRef(site_id="site-1", room_id="a"), RoomRef(site_id="site-2", room_id="b"))
+    window = CoverageState(
+        coverage_id="cov-1", version=1, organization_id="org-1", rooms=rooms, physician_id="dr-1"
+    )
+    made, end = coverage_machine(), coverage_commands.EndCoverage()
+
+    authorize(replace(TECH, person_id="dr-1", role="physician"), made, window, end)
+    authorize(replace(TECH, sites=frozenset({"site-1", "site-2"})), made, window, end)
+    with pytest.raises(Forbidden):
+        authorize(replace(TECH, role="coverage_manager"), made, window, end)
 
 
 def test_places_in_the_line_belong_to_people() -> None:

@@ -120,7 +120,7 @@ class Hall:
 
     def _view(self, session_id: str) -> Seen:
         state = self.state("session", session_id) if session_id else None
-        rings = {ring_id: self.state("ring", ring_id).started_at for ring_id in self.rings(session_id)}
+        rings = tuple(self.state("ring", ring_id) for ring_id in self.rings(session_id))
         return Seen(session_id, state, rings, self._live(), lambda site: (("oru", "ris"),))
 
     def _live(self) -> dict[str, str]:

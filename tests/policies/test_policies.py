@@ -224,6 +224,39 @@ def test_the_first_answer_withdraws_the_other_rings(hall: Hall) -> None:
     assert hall.refused == []
 
 
+@pytest.mark.hazard("H-01")
+def test_an_alarm_pressed_again_and_again_is_one_ring_as_long_as_it_rings(hall: Hall) -> None:
+    """Shaking hands add no ring to the urgent one; the first ring of the session was no urgent one."""
+    up_to(hall, "requested")
+    (first,) = hall.rings()
+    for _ in range(50):
+        hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+
+    (urgent,) = set(hall.rings()) - {first}
+    assert hall.state("ring", urgent).urgent and not hall.state("ring", first).urgent
+    assert len(hall.play("session", "ses-1").of(e.ReactionAlarmRepeated)) == 49
+    hall.again("session", "ses-1", e.ReactionAlarmRepeated)
+    assert set(hall.rings()) == {first, urgent}
+
+
+@pytest.mark.hazard("H-01")
+def test_an_alarm_pressed_again_rings_anew_when_the_ring_is_over_and_nobody_is_reached(hall: Hall) -> None:
+    """Whoever answered is not on the line yet, or is gone again: each press that finds nothing ringing rings."""
+    up_to(hall, "requested")
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    hall.do("ring", hall.rings()[-1], ring.AnswerRing(), s.OTHER)
+    assert hall.rings() == []
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    (again,) = hall.rings()
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+
+    assert hall.rings() == [again] and hall.state("ring", again).urgent
+    hall.do("ring", again, ring.AnswerRing(), s.OTHER)
+    hall.do("session", "ses-1", BACK, s.MEDIA)
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    assert hall.rings() == []
+
+
 @pytest.mark.hazard("H-34")
 def test_a_hand_off_moves_the_session_from_one_window_to_the_other(hall: Hall) -> None:
     """Accepted, and only then: the new window has it, the old one is free."""

@@ -1,5 +1,6 @@
 """The reaction machine in clinic language: signs, grade, order, read-back, dose, repeat, disposition."""
 
+import datetime as dt
 from decimal import Decimal
 
 import pytest
@@ -24,6 +25,7 @@ def opened(
     weight_kg: Decimal | None = Decimal("72.5"),
     modality: str = "CT",
     pack_id: str = ACR,
+    onset_at: dt.datetime = START,
 ) -> Play:
     play = Play(machine(Objectives(pack=pack(pack_id))), "ses-1-r1")
     play.do(
@@ -31,7 +33,7 @@ def opened(
             session_id="ses-1",
             organization_id="org-1",
             site_id="site-1",
-            onset_at=START,
+            onset_at=onset_at,
             age_years=age_years,
             weight_kg=weight_kg,
             setting="office",

@@ -262,6 +262,7 @@ class SessionChart(StateChart[None]):
     record_gap_action = session.to(None)
     report_reaction = session.to(None)
     report_reaction_closed = session.to(None)
+    report_alarm_unheard = session.to(None)
     report_late_entry = session.to(None)
     report_offline_log = session.to(None)
     report_line_connecting = session.to(None)

@@ -362,6 +362,14 @@ class ReportOfflineLog(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportAlarmUnheard(Command):
+    """The alarm was pressed again while nobody was there, and nothing rings with its urgency any more."""
+
+    fact: ClassVar[bool] = True
+    internal: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportReactionClosed(Command):
     """A reaction of this session was disposed of."""
 

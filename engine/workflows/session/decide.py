@@ -187,14 +187,18 @@ def _complete_monitoring(s: SessionState, m: c.CompleteMonitoring, x: Context) -
     yield from _close_gap(s, x.now, "presence_no_longer_owed")
 
 
+def _reachable(s: SessionState) -> str:
+    """Return the physician whom an alarm reaches over the line; empty when there is none."""
+    there = s.physician_present and s.in_phase("verified", "degraded")
+    return s.physician.person_id if s.physician is not None and there else ""
+
+
 def _reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[Event]:
-    reachable = s.physician is not None and s.physician_present and s.in_phase("verified", "degraded")
-    alerted = s.physician.person_id if s.physician is not None and reachable else ""
+    """Open a reaction. A press during one rings no second time by itself: a policy looks at what rings."""
+    alerted = _reachable(s)
     if s.open_reactions:
         joined = next(name for name in reversed(s.reactions) if name in s.open_reactions)
         yield e.ReactionAlarmRepeated(reaction_id=joined, alerted=alerted)
-        if not alerted:
-            yield _request(s, "reaction")
         return
     yield e.ReactionReported(
         reaction_id=f"{s.session_id}-r{len(s.reactions) + 1}",
@@ -212,6 +216,11 @@ def _reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[Even
         drill=s.drill,
     )
     if not alerted:
+        yield _request(s, "reaction")
+
+
+def _unheard(s: SessionState, m: c.ReportAlarmUnheard, x: Context) -> Iterator[Event]:
+    if s.open_reactions and not _reachable(s):
         yield _request(s, "reaction")
 
 
@@ -403,6 +412,7 @@ _HANDLERS: dict[type[Command], Callable[..., Iterable[Event]]] = {
     c.ReportOnPhone: _on_phone,
     c.ReportLineClosed: _line_closed,
     c.RecordGapAction: lambda s, m, x: [e.GapActionRecorded(number=m.gap_number, action=m.action)],
+    c.ReportAlarmUnheard: _unheard,
     c.ReportLateEntry: lambda s, m, x: [e.LateEntryReported(source=m.source)],
     c.ConfirmRecord: _confirm,
     c.AttestRecord: _attest,

@@ -7,6 +7,7 @@ Source: DESIGN invariant 1; 42 CFR 410.32(b)(3)(ii) (real-time audio and video, 
 import datetime as dt
 from collections.abc import Callable
 
+from engine.kernel.clock import end_of
 from engine.workflows.session.state import CredentialEvidence, ReadyFact, SessionState
 
 Holds = tuple[bool, dt.datetime | None]
@@ -27,7 +28,7 @@ def _kit(state: SessionState, now: dt.datetime) -> Holds:
     kit = state.kit
     if kit is None or kit.used or not kit.epinephrine_present or not kit.oxygen_and_aed_checked:
         return False, None
-    until = dt.datetime.combine(kit.expires_on, dt.time(0), dt.UTC) + dt.timedelta(days=1)
+    until = end_of(kit.expires_on)
     return now < until, until
 
 

@@ -255,4 +255,5 @@ FACTS: tuple[Command, ...] = (
     c.ReportLineClosed(),
     c.RecordGapAction(gap_number=1, action="scan paused"),
     c.ReportLateEntry(source="reaction"),
+    c.ReportAlarmUnheard(),
 )
