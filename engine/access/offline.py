@@ -33,7 +33,7 @@ class OfflineEnrichers:
 
         Raises Unauthenticated, Missing or Forbidden when its token did not let anybody write here then.
         """
-        writer = self._verifier.held(command.token, command.began_at)
+        writer = self._verifier.held(command.token, command.began_at, command.device_at)
         within(writer, "session", state)
         if writer.role not in CLINICAL:
             raise Forbidden(f"the role {writer.role} may not write the log of a reaction")

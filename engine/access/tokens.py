@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from engine.access.roles import ROLES
-from engine.kernel.clock import Clock
+from engine.kernel.clock import Clock, later
 from engine.kernel.commands import Actor
 from engine.kernel.errors import AttendError, Invalid
 from engine.kernel.ids import parse_id
@@ -114,13 +114,15 @@ class TokenVerifier:
             raise
         return principal
 
-    def held(self, token: str, at: dt.datetime) -> Principal:
+    def held(self, token: str, at: dt.datetime, device_at: dt.datetime) -> Principal:
         """Return who was signed in with a token at a moment, which may be long ago.
 
-        Raises Unauthenticated for a token that is forged, or that did not hold then.
+        `at` is told by a device whose clock says `device_at` now: a clock that is wrong says as well how long ago it
+        was. Raises Unauthenticated for a token that is forged, or that held at neither.
         """
         principal = self._read(token)
-        if not principal.issued_at <= at < principal.expires_at:
+        ago = later(self._clock.now(), (at - device_at).total_seconds())
+        if not any(principal.issued_at <= moment < principal.expires_at for moment in (at, ago)):
             raise Unauthenticated("nobody was signed in with this token at that moment")
         return principal
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.kernel.events import Event, Recorded
 from engine.reactions import events as e
-from engine.reactions.state import FollowUp, OfferedDose
+from engine.reactions.state import FollowUp, Medication, OfferedDose
 from engine.records.book import Book, plain
 from engine.records.fold_session import Change
 from engine.workflows.session import events as session
@@ -167,13 +167,18 @@ def _row(b: Book, r: Recorded, row_id: str) -> OfferedDose | None:
     return next((dose for dose in doses if dose.row_id == row_id), None)
 
 
+def _as_told(dose: Medication) -> dict[str, Any]:
+    """Return a dose as it was reported; when it was told is the time of its event."""
+    return {name: value for name, value in plain(dose).items() if name != "told_at"}
+
+
 def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:
     """A drug that went in, beside the order it answers if there was one."""
     order = (b.memory.get("current", {}).get((r.stream.id, v.medication.step_id)) or {}).get("order") or {}
     row = _row(b, r, v.medication.row_id)
     drug = {
         "reaction_id": r.stream.id,
-        **plain(v.medication),
+        **_as_told(v.medication),
         "recorded_by": _by(r, v),
         "offline": v.offline is not None,
         "amount_text": order.get("amount_text"),

@@ -86,6 +86,25 @@ async def test_a_sign_in_that_ran_out_since_vouches_for_what_was_begun_under_it(
     assert out.value.code() == CODE.UNAUTHENTICATED
 
 
+@pytest.mark.hazard("H-33")
+@pytest.mark.parametrize("wrong", [dt.timedelta(hours=1), dt.timedelta(hours=-1), dt.timedelta(days=-20_000)])
+async def test_a_device_whose_clock_is_wrong_is_not_turned_away(offline: House, wrong: dt.timedelta) -> None:
+    """It says how long ago the log was begun, and by that its sign-in held; one that did not is refused as ever."""
+    token = offline.token("responder")
+    offline.clock.advance(DAY)
+    began = NOW + wrong + dt.timedelta(minutes=1)
+    asked = request(
+        token, note("1", began), began_at=timestamp(began), device_at=timestamp(NOW + wrong + DAY)
+    )
+    answer = await offline.sessions.ReportOfflineLog(asked, metadata=offline.as_("technologist"))
+    late = request(
+        token, note("2", began), began_at=timestamp(began), device_at=timestamp(began), name="log-2"
+    )
+
+    assert [one.log_id for one in answer.session.offline_logs] == ["log-device-1"]
+    assert (await refused(offline, late)).code() == CODE.UNAUTHENTICATED
+
+
 async def test_the_token_is_kept_nowhere(offline: House) -> None:
     """It vouches and is forgotten: no event, no stored request holds it."""
     token = offline.token("responder")
