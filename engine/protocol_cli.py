@@ -21,15 +21,6 @@ GIVEN = re.compile(
 )
 MASS_MG = {"mg": Decimal(1), "g": Decimal(1000)}
 MICROGRAM_MG = Decimal("0.001")
-# How people write a route that the packs write short.
-ROUTE_WORDS = {
-    "INTRAMUSCULAR": "IM",
-    "INTRAVENOUS": "IV",
-    "SUBCUTANEOUS": "SC",
-    "SUBLINGUAL": "SL",
-    "ORAL": "PO",
-    "INHALATION": "INHALED",
-}
 WHOLE = re.compile(r"\d{1,3}")
 SETTINGS = ("office", "idtf", "hopd")
 GRADES = ("mild", "moderate", "severe")
@@ -293,7 +284,8 @@ def _given(pack: Any, text: str, adult: bool, presentation: str) -> Any:
     """
     import datetime as dt
 
-    from engine.reactions.guards import EPINEPHRINE, EPINEPHRINE_NAMES, Given
+    from engine.reactions.guards import Given
+    from engine.reactions.names import drug_named, fits, route_named
 
     parts = GIVEN.fullmatch(text.strip())
     if parts is None:
@@ -302,16 +294,11 @@ def _given(pack: Any, text: str, adult: bool, presentation: str) -> Any:
         )
     amount = _number("--given", parts["amount"], "0.0001", "100000")
     own = [row for row in pack.drugs if row.population == ("adult" if adult else "child")]
-    drug = parts["drug"].casefold()
-    device = "epipen" in drug or "injector" in drug
-    if drug == "epi" or any(name in drug for name in EPINEPHRINE_NAMES):
-        drug = f"{EPINEPHRINE} auto-injector" if device else EPINEPHRINE
-    named = [row for row in own if row.drug.casefold() == drug]
+    drug, route = drug_named(pack, parts["drug"]), route_named(pack, parts["route"])
+    named = [row for row in own if row.drug == drug]
     if not named:
         raise Problem(f"--given: unknown drug; this pack has {', '.join(sorted({row.drug for row in own}))}")
-    route = parts["route"].upper().replace(".", "")
-    route = ROUTE_WORDS.get(route, route)
-    fitting = [row for row in named if route in (row.route.upper(), *row.route.upper().split("/"))]
+    fitting = [row for row in named if fits(row.route, route)]
     if not fitting:
         routes = ", ".join(dict.fromkeys(row.route for row in named))
         raise Problem(f"--given: {named[0].drug} has no such route; choose {routes}")

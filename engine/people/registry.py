@@ -120,9 +120,9 @@ class Registry:
         return found
 
     async def physician_connected(self, session_id: str) -> bool:
-        """Return whether a session's physician is there and can be heard now, by the line or by phone."""
+        """Return whether a session's physician is there: heard by the line or by phone, or directing treatment."""
         session: SessionState = await self._executor.state(Stream("session", session_id))
-        return session.physician_present and session.in_phase(*CONNECTED)
+        return session.physician_present and (session.in_phase(*CONNECTED) or await self._directed(session))
 
     async def doses_of(self, session_id: str, *, but: str) -> tuple[Medication, ...]:
         """Return what was given in a session's reactions, without those of one reaction, by time."""

@@ -60,7 +60,7 @@ class TreatmentEnrichers:
     async def connected(
         self, state: ReactionState, command: c.RecordMedicationGiven, request: Request
     ) -> Command:
-        """Fill whether the session's physician is there and can be heard now."""
+        """Fill whether the session's physician is there and can be heard, or directs."""
         return replace(
             command, physician_connected=await self._registry.physician_connected(state.session_id)
         )

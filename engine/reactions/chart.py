@@ -10,6 +10,7 @@ from engine.kernel.errors import Rejected
 from engine.kernel.machine import Facts
 from engine.reactions import protocol
 from engine.reactions.commands import RecordEmergencyCalled, ReportImproving, ReportResolved
+from engine.reactions.names import route_named
 from engine.reactions.react import observed_until
 from engine.reactions.state import Disposition, OrderedDose, ReactionState, Severity, StepState
 from engine.reactions.step_chart import STEPPER
@@ -305,7 +306,8 @@ def read_back_mismatch(f: Facts) -> bool:
     order = step.order if step else None
     if order is None or order.dose_mg is None:
         return False
-    heard = (f.command.dose_mg, f.command.concentration_mg_per_ml, f.command.route)
+    route = route_named(f.context.objectives.pack_of(f.state), f.command.route)
+    heard = (f.command.dose_mg, f.command.concentration_mg_per_ml, route)
     drawn = f.command.volume_ml
     return heard != (order.dose_mg, order.concentration_mg_per_ml, order.route) or (
         drawn is not None and order.volume_ml is not None and drawn != order.volume_ml

@@ -1,7 +1,7 @@
 """What a legal command of a reaction leads to: events out. The chart refused what had to be refused."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from engine.kernel.commands import Command, TimerFired
@@ -13,9 +13,10 @@ from engine.reactions import protocol
 from engine.reactions.chart import overrides
 from engine.reactions.dose import usable_weight
 from engine.reactions.evolve import evolve
+from engine.reactions.names import drug_named, fits, route_named
 from engine.reactions.pack import Pack
 from engine.reactions.react import OBSERVATION, REPEAT, VITALS
-from engine.reactions.state import Medication, OrderedDose, ReactionState, StepState, Vitals
+from engine.reactions.state import Medication, OfferedDose, OrderedDose, ReactionState, StepState, Vitals
 from engine.reactions.weight import weight_doubt
 
 
@@ -199,8 +200,12 @@ def _done(s: ReactionState, m: c.RecordStepDone, x: Context) -> Iterator[Event]:
 
 def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator[Event]:
     """Keep a dose as reported; name the caps it went past and on whose word it was given."""
+    pack, told = x.objectives.pack_of(s), m
+    m = _spelled(pack, m)
     step = _step_given(s, m)
-    row = protocol.row_of(x.objectives.pack_of(s), s, step, m.drug, m.route)
+    row = protocol.row_of(pack, s, step, m.drug, m.route)
+    given_at = m.given_at or x.now
+    counted = min(max(given_at, s.onset_at or given_at), x.now)
     medication = Medication(
         step_id=step.offer.step_id if step else m.step_id,
         row_id=row.id if row else "",
@@ -210,16 +215,17 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
         concentration_mg_per_ml=m.concentration_mg_per_ml,
         volume_ml=m.volume_ml,
         counter=row.counter if row else protocol.counter(m.drug),
-        given_at=m.given_at or x.now,
+        given_at=given_at,
         given_by=m.given_by or x.actor.person_id,
         site=m.site,
         lot=m.lot,
-        told_at=x.now if m.given_at is not None and m.given_at > x.now else None,
+        told_as="" if m == told else f"{told.drug} {told.route}",
+        counted_from=counted if counted != given_at else None,
     )
     given = e.MedicationGiven(
         medication=medication,
         beyond=protocol.beyond(
-            x.objectives.pack_of(s),
+            pack,
             medication,
             s,
             x.now,
@@ -231,7 +237,7 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
     )
     yield given
     after = evolve(s, given, x.now)
-    if step is not None and _as_ordered(step.order, medication):
+    if step is not None and _as_asked(step, medication):
         done = e.StepDone(step_id=step.offer.step_id, order_number=step.orders, offline=m.offline)
         yield done
         after = evolve(after, done, x.now)
@@ -260,9 +266,15 @@ def _step_given(s: ReactionState, m: c.RecordMedicationGiven) -> StepState | Non
     return next((step for step in s.steps.values() if _ordered_now(step, m)), None)
 
 
+def _spelled(pack: Pack, m: c.RecordMedicationGiven) -> c.RecordMedicationGiven:
+    """Return a report with drug and route as the pack spells them: limits hold however a name is written."""
+    return replace(m, drug=drug_named(pack, m.drug), route=route_named(pack, m.route))
+
+
 def _ordered_now(step: StepState, m: c.RecordMedicationGiven) -> bool:
     open_now = bool({"ordered", "read_back"} & set(step.phases))
-    return open_now and step.order is not None and (step.order.drug, step.order.route) == (m.drug, m.route)
+    order = step.order
+    return open_now and order is not None and order.drug == m.drug and fits(order.route, m.route)
 
 
 def authority(s: ReactionState, m: c.RecordMedicationGiven) -> str:
@@ -277,16 +289,19 @@ def authority(s: ReactionState, m: c.RecordMedicationGiven) -> str:
     if _ordered_now(step, m):
         return "order"
     first = step.offer.doses[0] if step.offer.doses else None
-    offered = any((dose.drug, dose.route) == (m.drug, m.route) for dose in step.offer.doses)
-    stands = step.offer.standing_order and first is not None and first.route == m.route and offered
+    offered = any(dose.drug == m.drug and fits(dose.route, m.route) for dose in step.offer.doses)
+    stands = step.offer.standing_order and first is not None and fits(first.route, m.route) and offered
     return "standing_order" if stands and not m.physician_connected else "none"
 
 
-def _as_ordered(order: OrderedDose | None, given: Medication) -> bool:
-    """Return whether what went in is what the step asked for; a dose that differs is kept, and the step stays open."""
-    if order is None:
-        return True
-    return (order.drug, order.route, order.dose_mg) == (given.drug, given.route, given.dose_mg)
+def _as_asked(step: StepState, given: Medication) -> bool:
+    """Return whether what went in is what the step asked for; a dose that differs is kept, and the step stays open.
+
+    Without an order it is one of the drugs that the step offers; a step that offers none is not done by a drug.
+    """
+    asked: Iterable[OfferedDose | OrderedDose] = step.offer.doses if step.order is None else (step.order,)
+    same = [one for one in asked if one.drug == given.drug and fits(one.route, given.route)]
+    return bool(same) and (step.order is None or step.order.dose_mg == given.dose_mg)
 
 
 def _timer(s: ReactionState, m: TimerFired, x: Context) -> Iterator[Event]:

@@ -10,11 +10,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from engine.reactions.dose import Dose, cumulative_cap_mg, measure, plain, resolve_dose
+from engine.reactions.names import EPINEPHRINE
 from engine.reactions.pack import DrugRow, Pack
-
-EPINEPHRINE = "epinephrine"
-# The United States name, the international one and the commonest device's: a person types what the label says.
-EPINEPHRINE_NAMES = (EPINEPHRINE, "adrenalin", "epipen")
 
 
 class GivenDose(Protocol):

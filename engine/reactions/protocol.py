@@ -13,15 +13,14 @@ from engine.kernel.errors import Missing
 from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, into, mass, measure, plain
 from engine.reactions.events import SeveritySuggested
 from engine.reactions.guards import (
-    EPINEPHRINE,
-    EPINEPHRINE_NAMES,
     fresh_order_problem,
     order_problems,
     product_problem,
     volume_problem,
 )
+from engine.reactions.names import EPINEPHRINE, fits, is_epinephrine
 from engine.reactions.pack import DrugRow, Pack
-from engine.reactions.resolve import DoseOption, ProtocolStep, Situation, progressed, resolve
+from engine.reactions.resolve import CALL_LEVELS, DoseOption, ProtocolStep, Situation, progressed, resolve
 from engine.reactions.severity import suggest as suggest_severity
 from engine.reactions.state import (
     Medication,
@@ -35,7 +34,6 @@ from engine.reactions.state import (
 
 MRI = ("MR", "MRI")
 ZONE_IV = "IV"
-CALL_LEVELS = ("none", "consider", "if_unremitting", "call", "activate_team")
 
 
 def knows(pack: Pack, presentation: str) -> bool:
@@ -347,18 +345,19 @@ def pushed_epinephrine(order: OrderedDose | None) -> bool:
 
 def row_of(pack: Pack, state: ReactionState, step: StepState | None, drug: str, route: str) -> DrugRow | None:
     """Return the pack's row for a reported drug: the order's, or the one of this patient's protocol by that route."""
-    if step is not None and step.order is not None and (step.order.drug, step.order.route) == (drug, route):
-        return _row(pack, step.order.row_id)
+    order = step.order if step is not None else None
+    if order is not None and order.drug == drug and fits(order.route, route):
+        return _row(pack, order.row_id)
     for other in state.steps.values():
         for dose in other.offer.doses:
-            if (dose.drug, dose.route) == (drug, route):
+            if dose.drug == drug and fits(dose.route, route):
                 return _row(pack, dose.row_id)
     return None
 
 
 def counter(drug: str) -> str:
     """Return what a dose without a row is summed with: every epinephrine counts, by any of its names."""
-    return EPINEPHRINE if any(name in drug.casefold() for name in EPINEPHRINE_NAMES) else drug
+    return EPINEPHRINE if is_epinephrine(drug) else drug.casefold()
 
 
 def _row(pack: Pack, row_id: str) -> DrugRow | None:

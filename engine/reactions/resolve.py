@@ -4,7 +4,7 @@ The number of a step is its place; alternatives name the dose they replace and w
 sequence. What the pack does not hold is asked of the physician.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count
@@ -31,6 +31,7 @@ ZONE_SET, WEIGHT_SET = "ZONE", "WEIGHT"
 HOSPITAL = "hopd"
 # The letters of the anaphylaxis rule (1C) that a row's progressions name.
 LETTERS = {"b": "respiratory_distress", "c": "hypotension"}
+CALL_LEVELS = ("none", "consider", "if_unremitting", "call", "activate_team")
 ORDERS_OF_CALL = {
     "call": "Call the emergency service now.",
     "activate_team": "Activate the hospital's emergency team now.",
@@ -147,8 +148,13 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
     row = pack.protocol(presentation, population, situation.severity) or _no_protocol(
         pack, presentation, population
     )
-    level = call_level(row, situation.severity, situation.setting)
+    rows = (row, *_of_child(pack, situation))
+    level = max(
+        (call_level(one, situation.severity, situation.setting) for one in rows), key=CALL_LEVELS.index
+    )
     steps = _steps(pack, situation, row, population, level)
+    if not any(step.kind == "call" for step in steps):
+        steps += _calls_of(pack, situation, rows[1:], count(len(steps) + 1), level)
     steps += _after(pack, situation, row, count(len(steps) + 1))
     return ResolvedProtocol(
         asked=asked,
@@ -161,6 +167,23 @@ def resolve_protocol(pack: Pack, situation: Situation) -> ResolvedProtocol:
         physician_decides="; ".join(step.physician_decides for step in steps if step.physician_decides),
         steps=tuple(steps),
     )
+
+
+def _of_child(pack: Pack, situation: Situation) -> Iterator[ProtocolRow]:
+    """Yield the child's row while the age is not known: help is called as the more urgent of the two says."""
+    row = pack.protocol(situation.presentation, "child", situation.severity)
+    if situation.age_years is None and row is not None:
+        yield row
+
+
+def _calls_of(
+    pack: Pack, situation: Situation, rows: Iterable[ProtocolRow], numbers: Iterator[int], level: str
+) -> Iterator[ProtocolStep]:
+    """Yield the calls that only these rows ask for."""
+    for row in rows:
+        for step in row.steps:
+            if step.kind == "call" and situation.severity in step.severities:
+                yield _step(pack, situation, next(numbers), row, step, row.population, level)
 
 
 def progressed(pack: Pack, situation: Situation) -> Situation:

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from engine.reactions.dose import Dose, PhysicianDecides, Resolution, cumulative_cap_mg, plain
-from engine.reactions.guards import EPINEPHRINE, total_mg
+from engine.reactions.guards import total_mg
+from engine.reactions.names import EPINEPHRINE
 from engine.reactions.pack import DrugRow, Pack
 from engine.reactions.resolve import DoseOption, ProtocolStep, ResolvedProtocol, Situation
 

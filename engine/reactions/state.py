@@ -162,7 +162,8 @@ class StepState:
 class Medication:
     """A dose that went in, as reported; `site` is where on the body, "" not said.
 
-    `told_at` is there when the dose was told for a time after it: it was in by then, and its interval begins there.
+    Drug and route stand as the pack spells them; `told_as` is there where somebody wrote them otherwise.
+    `counted_from` is there where the time cannot be: a dose was in when it was told, and not before its reaction began.
     """
 
     step_id: str
@@ -177,12 +178,13 @@ class Medication:
     given_by: str
     site: str = ""
     lot: str = ""
-    told_at: dt.datetime | None = None
+    told_as: str = ""
+    counted_from: dt.datetime | None = None
 
     @property
     def counted_at(self) -> dt.datetime:
-        """When the dose was in at the latest, by which intervals are judged."""
-        return min(self.given_at, self.told_at) if self.told_at is not None else self.given_at
+        """The moment from which its interval is counted."""
+        return self.counted_from or self.given_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

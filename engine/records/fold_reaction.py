@@ -168,8 +168,12 @@ def _row(b: Book, r: Recorded, row_id: str) -> OfferedDose | None:
 
 
 def _as_told(dose: Medication) -> dict[str, Any]:
-    """Return a dose as it was reported; when it was told is the time of its event."""
-    return {name: value for name, value in plain(dose).items() if name != "told_at"}
+    """Return a dose as it was reported: how intervals count it is no part of the report."""
+    told = plain(dose)
+    del told["counted_from"]
+    if not told["told_as"]:
+        del told["told_as"]
+    return dict(told)
 
 
 def _given(b: Book, r: Recorded, v: e.MedicationGiven) -> None:

@@ -77,6 +77,19 @@ async def test_two_alarms_at_once_do_not_take_a_physician_from_both(called: Town
     assert (await state(called, "ring", "ses-2-2")).cause == "physician_away"
 
 
+@pytest.mark.hazard("H-12")
+async def test_a_physician_who_directs_unheard_is_there(called: Town) -> None:
+    """Before the grade nobody can be asked, and the standing order holds; after it the physician can be."""
+    await react_unheard(called)
+    assert not await called.registry.physician_connected("ses-1")
+    grade = GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis")
+    await called.do("reaction", "ses-1-r1", grade, DOC)
+
+    assert await called.registry.physician_connected("ses-1")
+    await called.do("session", "ses-1", c.ReportPhysicianAway(physician_id=DOC.person_id, cause="lease"))
+    assert not await called.registry.physician_connected("ses-1")
+
+
 async def react_unheard(room: Town) -> None:
     """Both lines are lost, and both rooms report a reaction: nobody is alerted, both are rung for."""
     for name in ("ses-1", "ses-2"):

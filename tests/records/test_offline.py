@@ -13,6 +13,9 @@ from engine.reactions.decide import Objectives
 from engine.reactions.machine import machine
 from engine.reactions.state import Offline
 from engine.records.document import codec, render
+from engine.records.papers.facts import Facts
+from engine.records.papers.handover import ems_handover
+from engine.records.papers.incident import incident_report
 from engine.records.sheet import sheet
 from engine.records.timeline import timeline
 from engine.workflows.session import commands as c
@@ -21,6 +24,7 @@ from engine.workflows.session.offline_log import OfflineEntry, OfflineKind
 from tests.reactions.packs import pack
 from tests.records import stories
 from tests.records.driver import Driver
+from tests.records.papers import cases
 
 REACTION = Stream("reaction", "ses-1-r1")
 
@@ -148,3 +152,17 @@ def test_the_timeline_tells_it_where_it_happened(driver: Driver) -> None:
     assert "nurse-7" in note.who
     assert moments.index(note) < moments.index(arrived)
     assert "Note: ambulance" in str(sheet(document)["timeline"])
+
+
+def test_the_papers_say_what_was_written_down_without_the_network(driver: Driver) -> None:
+    """The dose carries the mark on the report and on the page for the crew; the report has the log and its notes."""
+    facts = Facts(cases.case(driver))
+    report = incident_report(facts)
+    [dose] = report.doses
+    log, note = report.offline
+
+    assert "written down without the network" in dose.note
+    assert "written down without the network" in ems_handover(facts).doses[0].note
+    assert "6 entries" in log and "received" in log
+    assert note.endswith("ambulance at the door")
+    assert incident_report(Facts(cases.case(cases.begun()))).offline == ()

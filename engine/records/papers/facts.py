@@ -339,6 +339,8 @@ class Facts:
         amounts = (drug["dose_mg"], drug["volume_ml"], drug["amount_text"])
         notes = [
             _WORD.get(drug["authority"], ""),
+            "written down without the network" if drug["offline"] else "",
+            f"told as {drug['told_as']}" if drug.get("told_as") else "",
             f"beyond its row: {', '.join(words(cap).lower() for cap in drug['beyond'])}"
             if drug["beyond"]
             else "",

@@ -79,6 +79,7 @@ class IncidentReport:
     outcome: Outcome
     told: Told
     deviations: tuple[str, ...]
+    offline: tuple[str, ...]
     follow_up: tuple[Advice, ...]
     by_hand: tuple[str, ...]
 
@@ -104,6 +105,7 @@ def incident_report(facts: Facts) -> IncidentReport:
         outcome=facts.outcome(),
         told=facts.told(),
         deviations=tuple(_deviations(facts)),
+        offline=tuple(_offline(facts)),
         follow_up=_follow_up(facts),
         by_hand=tuple(_by_hand(facts)),
     )
@@ -277,6 +279,20 @@ def _line(facts: Facts) -> Iterator[str]:
     for one in facts.of("line.intervals") or []:
         cause = f" ({words(one['cause'])})" if one["cause"] else ""
         yield f"{words(one['phase'])}{cause}: {facts.time(one['start'])} to {facts.time(one['end'], 'now')}"
+
+
+def _offline(facts: Facts) -> Iterator[str]:
+    """Yield what a console wrote down without the network: whose log, from when to when, and its notes."""
+    mine = facts.case.reaction_id
+    for log in facts.of("exceptions.offline_logs") or []:
+        if log["reaction_id"] == mine:
+            yield (
+                f"{facts.name(log['written_by'])}, {log['entries']} entries, {facts.time(log['first_at'])} to "
+                f"{facts.time(log['last_at'])} by the console's clock; received {facts.time(log['received_at'])} "
+                f"from {facts.name(log['sent_by'])}."
+            )
+    for note in (facts.of("reaction.notes") or {}).get(mine, []):
+        yield f"{facts.time(note['at'])}, {facts.name(note['by'])}: {note['text']}"
 
 
 def _deviations(facts: Facts) -> list[str]:
