@@ -1,7 +1,8 @@
 """`attend protocol sign` and `attend protocol diff`: what a medical director reads, and the signature over it."""
 
+import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from engine.kernel.errors import AttendError
 from engine.reactions.finding import Finding
 from engine.reactions.overlay import SiteOverlay, overlay_objections
 from engine.reactions.pack import Pack
+from engine.reactions.row import Row
 
 KEY_BYTES = 32
 OBJECTIONS_SHOWN = 3
@@ -97,7 +99,7 @@ def sign(
     else:
         plan, text = _overlay(overlay)
         _no_objection("--overlay", overlay_objections(plan, tuple(load_packs())))
-        subject, content, words = overlay_subject(plan), plan.hash, f"{plan}"
+        subject, content, words = overlay_subject(plan), plan.hash, _of_plan(plan)
     click.echo(f"{words}\n{subject}, hash {content}")
     if not yes:
         click.confirm(f"Approve it for live use at {organization}, as {signer}?", abort=True)
@@ -136,9 +138,30 @@ def _no_objection(option: str, found: Sequence[Finding]) -> None:
 
 def _of_pack(pack: Pack) -> str:
     rows = list(pack.rows())
-    unsure = [row.id for row in rows if row.evidence == "UNSURE"]
-    said = f"{len(rows)} rows, of which {len(unsure)} are UNSURE: {', '.join(unsure) or 'none'}"
-    return f"{pack.title}\n{pack.disclaimer}\n{said}"
+    tagged = (f"{len(found)} {tag}: {', '.join(found) or 'none'}" for tag, found in _open_tags(rows))
+    return "\n".join([pack.title, pack.disclaimer, f"{len(rows)} rows, of which", *tagged])
+
+
+def _open_tags(rows: Iterable[Row]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each tag that leaves a decision to who signs, and the rows that have it, whole or in single fields."""
+    every = list(rows)
+    for tag in ("UNSURE", "project proposal"):
+        found = []
+        for row in every:
+            fields = sorted(name for name, one in (row.evidence_of or {}).items() if one == tag)
+            if row.evidence == tag:
+                found.append(row.id)
+            elif fields:
+                found.append(f"{row.id} ({', '.join(fields)})")
+        yield tag, found
+
+
+def _of_plan(plan: SiteOverlay) -> str:
+    """Return a site's plan as lines to read."""
+    from engine.reactions.difference import in_words
+
+    told = ((one.name, getattr(plan, one.name)) for one in dataclasses.fields(plan) if one.name != "hash")
+    return "\n".join(f"{name}: {in_words(value)}" for name, value in told)
 
 
 def _overlay(path: Path) -> tuple[SiteOverlay, str]:

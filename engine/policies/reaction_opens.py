@@ -24,6 +24,7 @@ def reaction_opens(recorded: Recorded, view: View) -> Iterator[Request]:
             age_years=event.age_years,
             age_days=event.age_days,
             weight_kg=event.weight_kg,
+            weight_doubt=event.weight_doubt,
             setting=event.setting,
             modality=event.modality,
             agent=event.agent,

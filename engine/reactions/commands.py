@@ -35,6 +35,7 @@ class OpenReaction(Command):
     drill: bool = False
     alerted: str
     age_days: int | None = None
+    weight_doubt: str = ""
     given_elsewhere: tuple[Medication, ...] = ()
 
 

@@ -57,6 +57,7 @@ def _open(s: ReactionState, m: c.OpenReaction, x: Context) -> Iterator[Event]:
         onset_at=m.onset_at,
         age_years=m.age_years,
         weight_kg=m.weight_kg,
+        weight_doubt=m.weight_doubt,
         setting=m.setting,
         modality=m.modality,
         agent=m.agent,

@@ -8,10 +8,13 @@ from typing import Any
 from engine.reactions.dose import plain
 from engine.reactions.pack import Pack
 
+NAMES = ("id", "replaces")
+SAID = (*NAMES, "text", "citation", "evidence", "evidence_of", "source_row")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One change: `what` is added, removed or changed; `words` say it."""
+    """One change: `what` is added, removed, replaced or changed; `words` say it."""
 
     row_id: str
     what: str
@@ -26,8 +29,13 @@ def differences(before: Pack, after: Pack) -> tuple[Difference, ...]:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
-    for row_id in sorted({*old, *new}):
-        if row_id not in old:
+    heirs = {row.replaces: row for row in new.values() if row.replaces in old and row.replaces not in new}
+    for row_id in sorted({*old, *new} - {row.id for row in heirs.values()}):
+        if row_id in heirs:
+            heir = heirs[row_id]
+            changes = "; ".join(_changes(old[row_id], heir))
+            yield Difference(row_id=f"{row_id} → {heir.id}", what="replaced", words=changes)
+        elif row_id not in old:
             yield Difference(row_id=row_id, what="added", words=_said(new[row_id]))
         elif row_id not in new:
             yield Difference(row_id=row_id, what="removed", words=_said(old[row_id]))
@@ -41,31 +49,35 @@ def _changes(old: Any, new: Any) -> Iterator[str]:
         yield f"{_said(old)} → {_said(new)}"
         return
     for one in fields(old):
+        if one.name in NAMES:
+            continue
         was, now = getattr(old, one.name), getattr(new, one.name)
         if was != now:
-            yield f"{one.name}: {_value(was)} → {_value(now)}"
+            yield f"{one.name}: {in_words(was)} → {in_words(now)}"
 
 
 def _said(row: Any) -> str:
-    """Name a row by its text or its drug, with its source."""
-    name = getattr(row, "text", "") or " ".join(
-        part for part in (getattr(row, "drug", ""), getattr(row, "route", "")) if part
-    )
-    return f"{name or type(row).__name__} ({row.citation}, {row.tags})"
+    """Say a row by its text or its kind, all that it holds, and its source: who signs it reads every number."""
+    told = {one.name: getattr(row, one.name) for one in fields(row) if one.name not in SAID}
+    held = in_words({name: value for name, value in told.items() if value not in (None, "", (), {})})
+    drug = [getattr(row, part, "") for part in ("drug", "route")]
+    name = getattr(row, "text", "") or " ".join(filter(None, drug)) or type(row).__name__
+    return f"{name}{': ' if held else ''}{held} ({row.citation}, {row.tags})"
 
 
-def _value(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """Say a value of a pack or of a site's plan."""
     if value is None or value == "":
         return "nothing"
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_value(one)}" for key, one in sorted(value.items())) or "nothing"
+        return ", ".join(f"{key} {in_words(one)}" for key, one in sorted(value.items())) or "nothing"
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(_value(one) for one in value) + "]"
+        return "[" + ", ".join(in_words(one) for one in value) + "]"
     if is_dataclass(value):
         said = (
-            f"{one.name} {_value(getattr(value, one.name))}"
+            f"{one.name} {in_words(getattr(value, one.name))}"
             for one in fields(value)
             if getattr(value, one.name)
         )

@@ -51,6 +51,7 @@ class Patient:
     """What the doses rest on. Age and weight in kilograms are all that is known of the patient here.
 
     `age_years` are full years, `age_days` the days of an infant below one year.
+    `weight_doubt` is what speaks against the weight, "" nothing: it is said wherever the doses are.
     `mri_zone` is "IV" in an MRI room. `given` went in so far, in every reaction of the session.
     """
 
@@ -59,6 +60,7 @@ class Patient:
     setting: str
     modality: str
     age_days: int | None = None
+    weight_doubt: str = ""
     mri_zone: str = ""
     agent: str = ""
     given: tuple[Medication, ...] = ()
@@ -85,6 +87,7 @@ def emergency_pack(pack: Pack, patient: Patient, place: Place, overlay: SiteOver
             "modality": patient.modality,
             "agent": patient.agent,
             **({} if patient.age_days is None else {"age_days": patient.age_days}),
+            **({"weight_doubt": patient.weight_doubt} if patient.weight_doubt else {}),
         },
         "site": _site(place, overlay),
         "given": [_slim(dose) for dose in patient.given],

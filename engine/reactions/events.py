@@ -40,6 +40,7 @@ class ReactionOpened(Event):
     pack_signed_by: str = ""
     drill: bool = False
     age_days: int | None = None
+    weight_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ def _opened(s: ReactionState, v: e.ReactionOpened, at: dt.datetime) -> ReactionS
         age_years=v.age_years,
         age_days=v.age_days,
         weight_kg=v.weight_kg,
+        weight_doubt=v.weight_doubt,
         onset_at=v.onset_at,
         pack_id=v.pack_id,
         pack_hash=v.pack_hash,

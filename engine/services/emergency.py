@@ -92,13 +92,16 @@ class EmergencyPacks:
 
 def _patient(session: SessionState, reactions: list[ReactionState]) -> Patient:
     """Return what the doses rest on: the session's, and the weight that a reaction has learned since."""
-    weights = [one.weight_kg for one in reactions if one.weight_kg is not None]
+    weighed: SessionState | ReactionState = next(
+        (one for one in reversed(reactions) if one.weight_kg is not None), session
+    )
     given = sorted((dose for one in reactions for dose in one.given), key=lambda dose: dose.given_at)
     modality = session.order.modality if session.order else ""
     return Patient(
         age_years=session.age_years,
         age_days=session.age_days,
-        weight_kg=weights[-1] if weights else session.weight_kg,
+        weight_kg=weighed.weight_kg,
+        weight_doubt=weighed.weight_doubt,
         setting=session.setting,
         modality=modality,
         mri_zone=ZONE_IV if modality in MRI else "",

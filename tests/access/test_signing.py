@@ -88,6 +88,9 @@ def test_live_use_needs_the_signature_and_a_demonstration_does_not(tmp_path: Pat
     said = CliRunner().invoke(cli, [*words, "--new-key", "--data-dir", str(tmp_path)], input="y\n")
     assert said.exit_code == 0, said.output
     assert pack().hash in said.output and "UNSURE" in said.output
+    unsure = next(line for line in said.output.splitlines() if "UNSURE" in line)
+    fields = {row.id for row in pack().rows() if "UNSURE" in (row.evidence_of or {}).values()}
+    assert "A-ALB (" in unsure and all(row_id in unsure for row_id in fields)
     public = Ed25519PrivateKey.from_private_bytes(key.read_bytes()).public_key().public_bytes_raw().hex()
     live = Settings(data_dir=tmp_path, organization_id="org-1", protocol_signers={"director-1": public})
     assert protocols(live).signed_by == "director-1"
@@ -197,6 +200,10 @@ def test_the_difference_of_two_packs_is_said_in_words(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, ["protocol", "diff", "acr-2026", "acr-2026"]).output == "0 rows differ\n"
     between = CliRunner().invoke(cli, ["protocol", "diff", "acr-2026", "acr-aaaai-2025"]).output
     assert "added" in between and "rows differ" in between
+    [replaced] = [line for line in between.splitlines() if line.startswith("replaced A-EPI-IM ")]
+    [fixed] = [line for line in between.splitlines() if line.startswith("added    A-EPI-IM-FIXED")]
+    assert "dose_mg: 0.3 → nothing" in replaced and "dose_mg_per_kg: nothing → 0.01" in replaced
+    assert "epinephrine IM" in fixed and "dose_mg 0.3" in fixed and "max_cumulative_mg 1" in fixed
     wrong = CliRunner().invoke(cli, ["protocol", "diff", "acr-2026", "none"])
     assert wrong.exit_code == 2 and "AFTER" in wrong.output
 
@@ -224,6 +231,7 @@ def test_a_sites_plan_is_signed_like_a_pack(tmp_path: Path) -> None:
     words += ["--key", str(key), "--data-dir", str(tmp_path), "--yes"]
     said = CliRunner().invoke(cli, [*words, "--new-key"])
     assert said.exit_code == 0, said.output
+    assert "emergency_phone: 9-911\n" in said.output and "hospital: {name Demo General" in said.output
     public = Ed25519PrivateKey.from_private_bytes(key.read_bytes()).public_key().public_bytes_raw().hex()
     live = Settings(data_dir=tmp_path, organization_id="org-1", protocol_signers={"director-1": public})
     assert site_overlays(live)["site-1"].emergency_phone == "9-911"

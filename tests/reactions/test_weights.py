@@ -9,7 +9,7 @@ from engine.kernel.ids import Stream
 from engine.reactions import commands as c
 from engine.reactions import events as e
 from engine.reactions.state import Offline, Severity
-from engine.workflows.session.commands import RecordWeight
+from engine.workflows.session.commands import RecordWeight, ReportReaction
 from tests.people.town import town
 from tests.reactions.packs import CONSENSUS
 from tests.reactions.test_machine import PHYSICIAN, RESPONDER, graded, offer, opened
@@ -54,6 +54,9 @@ async def test_the_room_is_asked_before_any_reaction() -> None:
         assert (state.weight_kg, state.weight_doubt) == (Decimal(44), POUNDS)
         [*_, recorded] = await room.executor.history(Stream("session", "ses-1"))
         assert recorded.flags == ("weight_doubtful",)
+        await room.do("session", "ses-1", ReportReaction())
+        opened_with = await room.executor.state(Stream("reaction", "ses-1-r1"))
+        assert (opened_with.weight_kg, opened_with.weight_doubt) == (Decimal(44), POUNDS)
         state = await room.do("session", "ses-1", RecordWeight(weight_kg=Decimal(43), method="measured"))
         assert state.weight_doubt == ""
 

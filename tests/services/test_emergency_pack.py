@@ -12,6 +12,7 @@ from engine.kernel.canonical import digest
 from engine.kernel.ids import Stream
 from engine.reactions.commands import RecordMedicationGiven, RecordPatientWeight
 from engine.records.emergency import intact
+from engine.workflows.session.commands import RecordWeight
 from tests.reactions.console import Console
 from tests.services.house import NOW, PACK, SEAL, SECRET, House, fields_of, schedule
 from tests.services.test_reaction_documents import REACTION, does, reacting
@@ -88,6 +89,19 @@ async def test_during_a_reaction_it_knows_what_the_reaction_knows(home: House) -
     assert [dose["drug"] for dose in shown["given"]] == ["epinephrine"]
     assert shown["reactions"][0]["reaction_id"] == REACTION
     assert shown["made_at"].startswith(NOW.date().isoformat())
+
+
+@pytest.mark.hazard("H-13")
+async def test_what_speaks_against_the_weight_is_said_beside_the_doses(home: House) -> None:
+    """Twice the known weight read in pounds: the sentence is in the pack, before a reaction and in one."""
+    await home.sessions.ScheduleSession(schedule(), metadata=home.as_("technologist"))
+    session = Stream("session", "ses-1")
+    await does(home, session, RecordWeight(weight_kg=Decimal(44), method="stated", doubt="44 lb?"), "slip")
+    before = json.loads((await asked(home)).document)["patient"]
+    await does(home, session, RecordWeight(weight_kg=Decimal(20), method="scale"), "weighed")
+
+    assert (before["weight_kg"], before["weight_doubt"]) == ("44", "44 lb?")
+    assert "weight_doubt" not in json.loads((await asked(home)).document)["patient"]
 
 
 async def test_who_may_not_read_a_patient_gets_none(home: House) -> None:

@@ -207,6 +207,7 @@ def _reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[Even
         age_years=s.age_years,
         age_days=s.age_days,
         weight_kg=s.weight_kg,
+        weight_doubt=s.weight_doubt,
         setting=s.setting,
         modality=s.order.modality if s.order else "",
         agent=s.contrast[-1].agent if s.contrast else "",

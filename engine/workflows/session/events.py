@@ -353,6 +353,7 @@ class ReactionReported(Event):
     demo: bool
     drill: bool = False
     age_days: int | None = None
+    weight_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
