@@ -198,8 +198,9 @@ def _situation(pack: Any, asked: Mapping[str, Any]) -> Any:
     from engine.reactions.resolve import Situation
     from engine.reactions.severity import is_adult
     from engine.reactions.state import Severity
+    from engine.workflows.session.decide import OLDEST_YEARS
 
-    age = _whole("--age-years", asked["age_years"], 130)
+    age = _whole("--age-years", asked["age_years"], OLDEST_YEARS)
     days = _whole("--age-days", asked["age_days"], 365)
     if days is not None and age is None:
         age = 0

@@ -37,10 +37,11 @@ class OfflineEnrichers:
         within(writer, "session", state)
         if writer.role not in CLINICAL:
             raise Forbidden(f"the role {writer.role} may not write the log of a reaction")
-        sent = []
+        here, sent = {state.session_id, *state.reactions}, []
         for entry in command.entries:
             name = caller_request_id(writer.organization_id, entry.entry_id)
-            if await self._executor.store.request(name) is not None:
+            kept = await self._executor.store.request(name)
+            if kept is not None and kept.stream.id in here:
                 sent.append(entry.entry_id)
         return replace(
             command,

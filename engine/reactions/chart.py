@@ -10,7 +10,7 @@ from engine.kernel.errors import Rejected
 from engine.kernel.machine import Facts
 from engine.reactions import protocol
 from engine.reactions.commands import RecordEmergencyCalled, ReportImproving, ReportResolved
-from engine.reactions.names import route_named
+from engine.reactions.names import fits, route_named
 from engine.reactions.react import observed_until
 from engine.reactions.state import Disposition, OrderedDose, ReactionState, Severity, StepState
 from engine.reactions.step_chart import STEPPER
@@ -307,9 +307,9 @@ def read_back_mismatch(f: Facts) -> bool:
     if order is None or order.dose_mg is None:
         return False
     route = route_named(f.context.objectives.pack_of(f.state), f.command.route)
-    heard = (f.command.dose_mg, f.command.concentration_mg_per_ml, route)
+    heard = (f.command.dose_mg, f.command.concentration_mg_per_ml, fits(order.route, route))
     drawn = f.command.volume_ml
-    return heard != (order.dose_mg, order.concentration_mg_per_ml, order.route) or (
+    return heard != (order.dose_mg, order.concentration_mg_per_ml, True) or (
         drawn is not None and order.volume_ml is not None and drawn != order.volume_ml
     )
 

@@ -1,5 +1,6 @@
 """What a legal command of a reaction leads to: events out. The chart refused what had to be refused."""
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -232,13 +233,15 @@ def _given(s: ReactionState, m: c.RecordMedicationGiven, x: Context) -> Iterator
             x.now,
             ordered=step.orders if step else 0,
             doses_mg=_doses_said(step, m),
-        ),
-        authority=authority(s, m),
+        )
+        + _differs(step, medication),
+        authority=authority(pack, s, m),
         offline=m.offline,
     )
     yield given
     after = evolve(s, given, x.now)
-    if step is not None and _as_asked(step, medication):
+    wrong = {"WRONG_PRODUCT", "WRONG_VOLUME"} & set(given.beyond)
+    if step is not None and not wrong and _as_asked(step, medication):
         done = e.StepDone(step_id=step.offer.step_id, order_number=step.orders, offline=m.offline)
         yield done
         after = evolve(after, done, x.now)
@@ -249,6 +252,21 @@ def _doses_said(step: StepState | None, m: c.RecordMedicationGiven) -> tuple[Dec
     """Return what the volume of a dose is said to hold: the dose reported, and the one of the order it answers."""
     order = step.order if step is not None and _ordered_now(step, m) else None
     return tuple(dose for dose in (m.dose_mg, order.dose_mg if order else None) if dose is not None)
+
+
+def _differs(step: StepState | None, given: Medication) -> tuple[str, ...]:
+    """Return what tells that another amount went in than was ordered: the cap does not know of too little."""
+    order = step.order if step is not None else None
+    if order is None or order.drug != given.drug or not fits(order.route, given.route):
+        return ()
+    known = order.dose_mg is not None and given.dose_mg is not None
+    return ("NOT_AS_ORDERED",) if known and not _as_much(order, given) else ()
+
+
+def _as_much(order: OrderedDose, given: Medication) -> bool:
+    """Return whether the ordered amount went in: the exact one, or the one that is drawn up for it."""
+    drawn = protocol.amount_mg(None, order.volume_ml, order.concentration_mg_per_ml)
+    return given.dose_mg in (order.dose_mg, *(() if drawn is None else (drawn,)))
 
 
 def _watch_on(s: ReactionState, x: Context) -> Iterator[Event]:
@@ -278,21 +296,35 @@ def _ordered_now(step: StepState, m: c.RecordMedicationGiven) -> bool:
     return open_now and order is not None and order.drug == m.drug and fits(order.route, m.route)
 
 
-def authority(s: ReactionState, m: c.RecordMedicationGiven) -> str:
+def authority(pack: Pack, s: ReactionState, m: c.RecordMedicationGiven) -> str:
     """Return on whose word a dose was given: `order`, `standing_order` or `none`.
 
     A standing order is what the pack marks as one, by the route of the step's first choice, while no physician is
-    connected (clinical reference, decision (i)).
+    connected (clinical reference, decision (i)); never a dose that the physician has to confirm or that has no number
+    yet (3.2). An order holds from when it was given.
     """
+    m = _spelled(pack, m)
     step = _step_given(s, m)
     if step is None:
         return "none"
-    if _ordered_now(step, m):
+    if _ordered_now(step, m) and not _before(m.given_at, step.ordered_at):
         return "order"
     first = step.offer.doses[0] if step.offer.doses else None
-    offered = any(dose.drug == m.drug and fits(dose.route, m.route) for dose in step.offer.doses)
+    offered = any(
+        dose.drug == m.drug and fits(dose.route, m.route) and protocol.settled(pack, s, dose)
+        for dose in step.offer.doses
+    )
     stands = step.offer.standing_order and first is not None and fits(first.route, m.route) and offered
     return "standing_order" if stands and not m.physician_connected else "none"
+
+
+def _before(given_at: dt.datetime | None, ordered_at: dt.datetime | None) -> bool:
+    """Return whether a dose went in before its order, to the minute: many write no seconds down."""
+    return (
+        given_at is not None
+        and ordered_at is not None
+        and given_at < ordered_at.replace(second=0, microsecond=0)
+    )
 
 
 def _as_asked(step: StepState, given: Medication) -> bool:
@@ -302,7 +334,7 @@ def _as_asked(step: StepState, given: Medication) -> bool:
     """
     asked: Iterable[OfferedDose | OrderedDose] = step.offer.doses if step.order is None else (step.order,)
     same = [one for one in asked if one.drug == given.drug and fits(one.route, given.route)]
-    return bool(same) and (step.order is None or step.order.dose_mg == given.dose_mg)
+    return bool(same) and (step.order is None or _as_much(step.order, given))
 
 
 def _timer(s: ReactionState, m: TimerFired, x: Context) -> Iterator[Event]:
@@ -397,7 +429,7 @@ def flag(s: ReactionState, m: Command, x: Context) -> tuple[str, ...]:
     flags = []
     if type(m).fact and s.in_phase("documented"):
         flags.append("late")
-    if isinstance(m, c.RecordMedicationGiven) and authority(s, m) == "none":
+    if isinstance(m, c.RecordMedicationGiven) and authority(x.objectives.pack_of(s), s, m) == "none":
         flags.append("unordered")
     facts = m.facts if isinstance(m, c.ReportOfflineEntries) else (m,)
     if any(isinstance(one, c.RecordPatientWeight) and usable_weight(one.weight_kg) is None for one in facts):

@@ -30,6 +30,9 @@ PATH = (
     "runs",
 )
 FORMAT = "attend-emergency-pack/1"
+# The newest doses stand one by one, so that the document stays small; every one is in the totals.
+DOSES_SHOWN = 8
+GIVEN = ("row_id", "drug", "route", "dose_mg", "volume_ml", "given_at", "counter")
 ROUTES = {
     "allergic_sign": "anaphylaxis",
     "tachycardia": "hypotension_tachycardia",
@@ -90,11 +93,13 @@ def emergency_pack(pack: Pack, patient: Patient, place: Place, overlay: SiteOver
             **({"weight_doubt": patient.weight_doubt} if patient.weight_doubt else {}),
         },
         "site": _site(place, overlay),
-        "given": [_slim(dose) for dose in patient.given],
+        "given": [_given(dose) for dose in patient.given[-DOSES_SHOWN:]],
+        "given_before": max(len(patient.given) - DOSES_SHOWN, 0),
         "totals_mg": _totals(pack, patient.given),
         "protocols": protocols,
         "runs": shelf.runs,
         "dose_columns": ["row_id", "instead_of", "condition"],
+        "conditions": shelf.conditions,
         "steps": shelf.steps,
         "doses": shelf.doses,
         **tables,
@@ -102,14 +107,19 @@ def emergency_pack(pack: Pack, patient: Patient, place: Place, overlay: SiteOver
     }
 
 
+def _given(dose: Medication) -> dict[str, Any]:
+    return _kept({name: getattr(dose, name) for name in GIVEN})
+
+
 class _Shelf:
-    """What is written once: steps, runs of steps and doses by key, sources (citation, evidence) by number."""
+    """What is written once: steps, runs and doses by key, sources (citation, evidence) and conditions by number."""
 
     def __init__(self) -> None:
         self.steps: dict[str, Any] = {}
         self.runs: dict[str, Any] = {}
         self.doses: dict[str, Any] = {}
         self.sources: list[list[str]] = []
+        self.conditions: list[str] = [""]
 
     def sourced(self, content: dict[str, Any]) -> dict[str, Any]:
         """Return content with the number of its source in the place of citation and evidence."""
@@ -117,10 +127,7 @@ class _Shelf:
 
     def source(self, citation: str, evidence: str) -> int:
         """Return the number of a source."""
-        source = [citation, evidence]
-        if source not in self.sources:
-            self.sources.append(source)
-        return self.sources.index(source)
+        return _number(self.sources, [citation, evidence])
 
     def path(self, steps: tuple[ProtocolStep, ...]) -> list[str]:
         """Return the keys of runs: the steps of one row after another, as every path that has them shares them."""
@@ -128,7 +135,18 @@ class _Shelf:
         return [_put(self.runs, row_id, [self._step(step) for step in run]) for row_id, run in runs]
 
     def _step(self, step: ProtocolStep) -> str:
-        return _put(self.steps, step.step_id, self.sourced(_step(step)))
+        doses = [
+            [option.row_id, option.instead_of, _number(self.conditions, option.condition)]
+            for option in step.options
+        ]
+        return _put(self.steps, step.step_id, self.sourced(_step(step)) | _kept({"doses": doses}))
+
+
+def _number(shelf: list[Any], content: Any) -> int:
+    """Return the number of content on a shelf, put there if it is new."""
+    if content not in shelf:
+        shelf.append(content)
+    return shelf.index(content)
 
 
 def _put(shelf: dict[str, Any], name: str, content: Any) -> str:
@@ -202,9 +220,7 @@ def _step(step: ProtocolStep) -> dict[str, Any]:
     plain = {name: value for name, value in _slim(step).items() if name not in left}
     if step.call_level == "none":
         del plain["call_level"]
-    return plain | _kept(
-        {"doses": [[option.row_id, option.instead_of, option.condition] for option in step.options]}
-    )
+    return plain
 
 
 def _dose(pack: Pack, option: DoseOption) -> dict[str, Any]:

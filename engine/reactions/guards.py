@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from engine.reactions.dose import Dose, cumulative_cap_mg, measure, plain, resolve_dose
-from engine.reactions.names import EPINEPHRINE
+from engine.reactions.names import EPINEPHRINE, fits
 from engine.reactions.pack import DrugRow, Pack
 
 
@@ -232,7 +232,7 @@ def product_problem(row: DrugRow, *, concentration_mg_per_ml: Decimal | None, ro
     Catches the tenfold errors between 1 mg/mL and 0.1 mg/mL (traps X-1, X-2 and X-4). A concentration the row does not
     state is not judged.
     """
-    if route != row.route:
+    if not fits(row.route, route):
         return Problem(
             reason="WRONG_ROUTE",
             sentence=f"This row is {row.drug} {row.route}, not {route}.",
@@ -263,7 +263,7 @@ def volume_problem(
     syringe's mark holds them. Where neither is known the row's largest single dose is the most that it may hold. How
     large a dose may be is another guard's: a dose past its cap in its own volume is no wrong volume.
     """
-    concentration = row.concentration_mg_per_ml or concentration_mg_per_ml
+    concentration = concentration_mg_per_ml or row.concentration_mg_per_ml
     if volume_ml is None or not concentration:
         return None
     held, said, cap = volume_ml * concentration, tuple(doses_mg), single_cap_mg(row)

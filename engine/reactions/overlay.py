@@ -22,6 +22,8 @@ DOSE = re.compile(
 )
 PHONE = re.compile(r"\+?[0-9][0-9 ().\-]*(?: ?(?:x|ext\.?) ?[0-9]+)?", re.IGNORECASE)
 TEXT_LIMIT = 500
+# All of a plan's words together: it stands in every emergency pack, which is to stay small.
+PLAN_LIMIT = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,11 @@ def parse_overlay(file: str, text: str) -> SiteOverlay:
         raise Invalid(f"{file} {field}".strip(), why) from None
     for place, words in _texts(overlay):
         _check(f"{file} {place}", words, phone=place.endswith("phone"))
+    length = sum(len(words.encode()) for _, words in _texts(overlay))
+    if length > PLAN_LIMIT:
+        raise Invalid(
+            file, f"a plan has {PLAN_LIMIT} bytes of text at most, this one {length}: shorten or merge roles"
+        )
     return replace(overlay, hash=canonical_hash(_signed(overlay)))
 
 

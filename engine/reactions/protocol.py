@@ -10,7 +10,16 @@ from decimal import Decimal
 from itertools import chain
 
 from engine.kernel.errors import Missing
-from engine.reactions.dose import Dose, PhysicianDecides, WeightNeeded, into, mass, measure, plain
+from engine.reactions.dose import (
+    Dose,
+    PhysicianDecides,
+    WeightNeeded,
+    into,
+    mass,
+    measure,
+    plain,
+    resolve_dose,
+)
 from engine.reactions.events import SeveritySuggested
 from engine.reactions.guards import (
     fresh_order_problem,
@@ -310,8 +319,8 @@ def beyond(
             age_years=state.age_years,
             weight_kg=state.weight_kg,
         ),
-        product_problem(row, concentration_mg_per_ml=strength, route=given.route)
-        or volume_problem(
+        product_problem(row, concentration_mg_per_ml=strength, route=given.route),
+        volume_problem(
             pack,
             row,
             volume_ml=given.volume_ml,
@@ -353,6 +362,15 @@ def row_of(pack: Pack, state: ReactionState, step: StepState | None, drug: str, 
             if dose.drug == drug and fits(dose.route, route):
                 return _row(pack, dose.row_id)
     return None
+
+
+def settled(pack: Pack, state: ReactionState, dose: OfferedDose) -> bool:
+    """Return whether an offered dose has its number and needs nobody's confirmation for this patient."""
+    row = _row(pack, dose.row_id)
+    if row is None or dose.waits_for:
+        return False
+    found = resolve_dose(pack, row, age_years=state.age_years, weight_kg=state.weight_kg)
+    return isinstance(found, Dose) and not found.confirm
 
 
 def counter(drug: str) -> str:

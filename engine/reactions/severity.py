@@ -59,6 +59,10 @@ def is_adult(pack: Pack, age_years: int) -> bool:
     return age_years >= pack.value("adult_from_years")
 
 
+# The reference grades no loss of consciousness alone; rows T-A-ARR and T-C-ARR begin with it.
+UNCONSCIOUS = "not conscious: without a pulse it is cardiac arrest, with one the physician grades"
+
+
 def classify(
     pack: Pack, vitals: Vitals, *, age_years: int | None, age_days: int | None = None
 ) -> VitalFindings:
@@ -168,6 +172,8 @@ def suggest(
     severity = max((grade for _, grade, _ in fired), key=lambda grade: grade.rank, default=None)
     presentations = _presentations(signs, fired, findings)
     undecided = _undecided(signs, findings, unknown, severity)
+    if vitals is not None and vitals.conscious is False:
+        undecided = "; ".join(filter(None, (UNCONSCIOUS, undecided)))
     reasons = [*(why for _, _, why in fired), *findings.reasons]
     reasons += [f"sign {sign_id} is not in this pack" for sign_id in unknown]
     return SeveritySuggestion(

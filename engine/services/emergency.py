@@ -22,6 +22,8 @@ from engine.runtime.executor import Executor
 from engine.workflows.directory.state import DirectoryState
 from engine.workflows.session.state import SessionState
 
+REACTIONS_SHOWN = 4
+
 
 class EmergencyPacks:
     """Makes emergency packs. `overlays` are the sites' own plans by site; a pack serves for `life_s` seconds."""
@@ -79,7 +81,7 @@ class EmergencyPacks:
             "demo": session.demo,
             "drill": session.drill,
             "pack_signed_by": signed_by,
-            "reactions": [_known(one) for one in reactions],
+            "reactions": [_known(one) for one in reactions[-REACTIONS_SHOWN:]],
         }
         return seal_pack(
             content,

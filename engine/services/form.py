@@ -21,6 +21,7 @@ WORDS: Mapping[str, str] = {
     "^[0-9]{1,6}(\\.[0-9]{1,10})?$": "give a decimal number from 0 to 999999, ten decimals at most, as 72.5",
     "^[0-9a-f]{64}$": "give the 64 digits of a SHA-256 hash, 0 to 9 and a to f",
     "^[A-Za-z0-9._=-]+$": "give the token as it was made",
+    "\\S": "say it in words; spaces say nothing",
 }
 
 

@@ -32,7 +32,9 @@ class Console:
     def step(self, key: str) -> dict[str, Any]:
         """Return a step with its doses as objects."""
         step, columns = self.pack["steps"][key], self.pack["dose_columns"]
-        return {**step, "doses": [dict(zip(columns, dose, strict=True)) for dose in step.get("doses", ())]}
+        doses = [dict(zip(columns, dose, strict=True)) for dose in step.get("doses", ())]
+        conditions = self.pack["conditions"]
+        return {**step, "doses": [{**dose, "condition": conditions[dose["condition"]]} for dose in doses]}
 
     def findings(self, vitals: Mapping[str, int]) -> set[str]:
         """Return what vital signs show by the table of limits; a later row of the same finding wins."""

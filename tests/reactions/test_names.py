@@ -11,7 +11,7 @@ from engine.reactions.names import drug_named, fits, is_epinephrine, route_named
 from engine.reactions.protocol import counter
 from engine.reactions.resolve import Situation, resolve_protocol
 from engine.reactions.state import Severity
-from tests.reactions.test_machine import ACR, PHYSICIAN, RESPONDER, graded, order, pack
+from tests.reactions.test_machine import ACR, PHYSICIAN, RESPONDER, graded, opened, order, pack
 from tests.workflows.play import START
 
 
@@ -184,3 +184,85 @@ def test_while_the_age_is_unknown_help_is_called_as_the_more_urgent_row_says(
 
     order_of = ("none", "consider", "if_unremitting", "call")
     assert level(None) == max(level(40), level(6), key=order_of.index)
+
+
+@pytest.mark.hazard("H-12")
+@pytest.mark.parametrize("route", ["IV", "io", "IV/IO"])
+def test_an_arrest_dose_goes_by_the_vein_or_the_bone(route: str) -> None:
+    """Read back and given as the room says it: the arrest's own counter, the order answered, nothing held back."""
+    play = graded(Severity.SEVERE, "cardiac_arrest")
+    wanted = order(play, "epinephrine", "IV/IO")
+    play.do(wanted, PHYSICIAN)
+    asked = play.state.steps[wanted.step_id].order
+    heard = {"dose_mg": asked.dose_mg, "concentration_mg_per_ml": asked.concentration_mg_per_ml}
+    play.do(c.ReadBackStep(step_id=wanted.step_id, route=route, **heard), RESPONDER)
+    play.do(given("epinephrine", route, str(asked.dose_mg)), RESPONDER)
+    dose = play.of(e.MedicationGiven)[0]
+
+    assert (dose.medication.counter, dose.authority, dose.beyond) == ("epinephrine_arrest", "order", ())
+    assert "done" in play.state.steps[wanted.step_id].phases
+
+
+@pytest.mark.hazard("H-12")
+@pytest.mark.parametrize(("weight_kg", "word"), [("5", "none"), (None, "none"), ("20", "standing_order")])
+def test_a_device_that_the_physician_has_to_confirm_is_no_standing_order(
+    weight_kg: str | None, word: str
+) -> None:
+    """Three times an infant's dose is nobody's standing order, nor is one for a child whom nobody has weighed."""
+    play = opened(age_years=1, weight_kg=Decimal(weight_kg) if weight_kg else None)
+    play.do(c.RecordSigns(signs=("S-A3-5",)), RESPONDER)
+    dose = given("EpiPen Jr", "IM", "0.15", "T-C-ANA.1", physician_connected=False)
+    play.do(dose, RESPONDER)
+
+    assert play.of(e.MedicationGiven)[0].authority == word
+
+
+@pytest.mark.hazard("H-12")
+@pytest.mark.parametrize(("before_s", "word"), [(120, "none"), (0, "order"), (-60, "order")])
+def test_a_dose_that_was_in_before_its_order_was_given_on_nobodys_word(before_s: int, word: str) -> None:
+    """The step is done by it all the same, so that nobody gives it twice."""
+    play = graded(onset_at=START - dt.timedelta(minutes=10))
+    wanted = order(play)
+    play.do(wanted, PHYSICIAN)
+    play.now += dt.timedelta(minutes=2)
+    ordered_at = play.state.steps[wanted.step_id].ordered_at
+    dose = given(
+        "epinephrine", "IM", "0.3", wanted.step_id, given_at=ordered_at - dt.timedelta(seconds=before_s)
+    )
+    play.do(dose, RESPONDER)
+
+    assert play.of(e.MedicationGiven)[0].authority == word
+    assert "done" in play.state.steps[wanted.step_id].phases
+
+
+@pytest.mark.hazard("H-12")
+def test_less_than_ordered_is_told_and_the_step_stays_open() -> None:
+    """Half the dose is no cap's business, and the patient has half of what the physician wants."""
+    play = graded()
+    wanted = order(play)
+    play.do(wanted, PHYSICIAN)
+    play.do(given("epinephrine", "IM", "0.15", wanted.step_id), RESPONDER)
+
+    assert play.of(e.MedicationGiven)[0].beyond == ("NOT_AS_ORDERED",)
+    assert "ordered" in play.state.steps[wanted.step_id].phases
+
+
+@pytest.mark.hazard("H-12")
+def test_a_tenth_of_the_dose_from_the_wrong_syringe_does_no_step() -> None:
+    """0.3 mL of 0.1 mg/mL told as 0.3 mg (trap X-1): the wrong product, the wrong volume, and the step still asks."""
+    play = graded()
+    wanted = order(play)
+    play.do(wanted, PHYSICIAN)
+    syringe = {"volume_ml": Decimal("0.3"), "concentration_mg_per_ml": Decimal("0.1")}
+    play.do(given("epinephrine", "IM", "0.3", wanted.step_id, **syringe), RESPONDER)
+
+    assert set(play.of(e.MedicationGiven)[0].beyond) == {"WRONG_PRODUCT", "WRONG_VOLUME"}
+    assert "ordered" in play.state.steps[wanted.step_id].phases
+
+
+def test_who_is_not_conscious_is_asked_about() -> None:
+    """No row grades it alone; the physician does, and without a pulse it is an arrest."""
+    play = opened()
+    play.do(c.RecordVitals(conscious=False), RESPONDER)
+
+    assert "not conscious" in play.state.physician_decides

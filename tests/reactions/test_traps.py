@@ -105,11 +105,13 @@ def test_less_than_ordered_in_the_ordered_volume_is_a_wrong_volume() -> None:
 
     assert reported(play, "IM", dose_mg=Decimal("0.15"), volume_ml=Decimal("0.3"), **exact) == (
         "WRONG_VOLUME",
+        "NOT_AS_ORDERED",
     )
     play = graded()
     play.do(order(play), PHYSICIAN)
     assert reported(play, "IM", dose_mg=Decimal("0.15"), volume_ml=Decimal("0.15"), **exact) == (
         "WRONG_VOLUME",
+        "NOT_AS_ORDERED",
     )
 
 

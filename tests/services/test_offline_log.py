@@ -12,6 +12,7 @@ from engine.access.offline import OfflineEnrichers
 from engine.access.tokens import TokenVerifier
 from engine.kernel.ids import Stream
 from engine.services.convert import timestamp
+from engine.workflows.session.events import OfflineLogReported
 from tests.services.house import KEY, NOW, PACK, House, fields_of, header, schedule
 from tests.services.test_reaction_documents import REACTION, reacting
 
@@ -84,6 +85,33 @@ async def test_a_sign_in_that_ran_out_since_vouches_for_what_was_begun_under_it(
             metadata=[("authorization", f"Bearer {token}")],
         )
     assert out.value.code() == CODE.UNAUTHENTICATED
+
+
+async def test_two_entries_under_one_id_are_two_and_one_told_twice_is_one(offline: House) -> None:
+    """Another text under the same id is another fact, in one log or in its next part; the same one is told again."""
+    token = offline.token("responder")
+    first, other, third = note("1"), note("1", text="ambulance called"), note("1", text="ambulance here")
+    for name, entries in (("log-1", (first, other, first)), ("log-2", (third, other)), ("log-3", (first,))):
+        await offline.sessions.ReportOfflineLog(
+            request(token, *entries, name=name), metadata=offline.as_("technologist")
+        )
+    events = [one.event for one in await offline.executor.history(SESSION)]
+    told = [entry.text for one in events if isinstance(one, OfflineLogReported) for entry in one.entries]
+
+    assert sorted(told) == ["ambulance called", "ambulance here", "no network"]
+
+
+async def test_a_request_of_another_session_is_not_this_ones_entry(offline: House) -> None:
+    """Its id was used there; here the fact is new."""
+    elsewhere = schedule("ses-9", "noted")
+    await offline.sessions.ScheduleSession(elsewhere, metadata=offline.as_("technologist"))
+    await offline.sessions.ReportOfflineLog(
+        request(offline.token("responder"), note("1", entry_id="request-noted")),
+        metadata=offline.as_("technologist"),
+    )
+    events = [one.event for one in await offline.executor.history(SESSION)]
+
+    assert [len(one.entries) for one in events if isinstance(one, OfflineLogReported)] == [1]
 
 
 @pytest.mark.hazard("H-33")

@@ -243,7 +243,7 @@ class Facts:
 
     def people(self) -> People:
         """Return who was responsible, and where the physician is reached."""
-        physician = self.of("physician.person_id")
+        physician = self.of("physician.person_id") or self._director()
         parts = (self.of(f"physician.licence_{part}") for part in ("type", "state", "number"))
         return People(
             physician=self.name(physician),
@@ -252,6 +252,11 @@ class Facts:
             responder=self.name(self.of("responder.person_id")),
             technologist=self.name(self.of("technologist.person_id")),
         )
+
+    def _director(self) -> str | None:
+        """Return who graded last, where no physician answered a ring of the session."""
+        grades = self.entry("grades")
+        return grades[-1]["by"] if grades else None
 
     def outcome(self) -> Outcome:
         """Return how it ended, as far as it has."""

@@ -28,15 +28,20 @@ from engine.workflows.session.state import (
     Signature,
 )
 
+# Nobody has been older, and systems write 1850 or year 1 where they do not know: the age is asked for, not believed.
+OLDEST_YEARS = 130
 
-def age_on(birth_date: dt.date, day: dt.date) -> int:
-    """Return full years of age on a day."""
-    return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+
+def age_on(birth_date: dt.date, day: dt.date) -> int | None:
+    """Return full years of age on a day; None of nobody's: a birth date that stands in for an unknown one."""
+    years = day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))
+    return years if years <= OLDEST_YEARS else None
 
 
 def days_on(birth_date: dt.date, day: dt.date) -> int | None:
     """Return the age in days of an infant below one year, None of anybody older."""
-    return (day - birth_date).days if age_on(birth_date, day) < 1 else None
+    years = age_on(birth_date, day)
+    return (day - birth_date).days if years is not None and years < 1 else None
 
 
 def _schedule(s: SessionState, m: c.ScheduleSession, x: Context) -> Iterator[Event]:

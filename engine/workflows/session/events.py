@@ -43,7 +43,7 @@ class SessionScheduled(Event):
     planned_at: dt.datetime
     order: Order
     identity: PatientIdentity | None
-    age_years: int
+    age_years: int | None
     drill: bool = False
     drill_id: str = ""
     age_days: int | None = None
@@ -64,7 +64,7 @@ class PatientAmended(Event):
 
     protected: ClassVar[tuple[str, ...]] = ("identity",)
     identity: PatientIdentity | None
-    age_years: int
+    age_years: int | None
     age_days: int | None = None
 
 

@@ -160,7 +160,7 @@ def _reaction(s: SessionState, v: e.ReactionReported, at: dt.datetime, by: Actor
 
 
 def _offline_log(s: SessionState, v: e.OfflineLogReported, at: dt.datetime, by: Actor) -> SessionState:
-    taken = frozenset(entry.entry_id for entry in v.entries)
+    taken = frozenset(entry.key for entry in v.entries)
     before = next((log for log in s.offline_logs if log.log_id == v.log_id), None)
     others = tuple(log for log in s.offline_logs if log.log_id != v.log_id)
     log = OfflineLog(

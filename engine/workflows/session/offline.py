@@ -10,9 +10,10 @@ from engine.workflows.session.state import SessionState
 
 def fresh(s: SessionState, m: ReportOfflineLog) -> tuple[OfflineEntry, ...]:
     """Return the entries that nobody has told yet, each once, in the order of the device's time."""
-    known = m.sent_before.union(*(log.entries for log in s.offline_logs))
-    new = {entry.entry_id: entry for entry in reversed(m.entries) if entry.entry_id not in known}
-    return tuple(sorted(new.values(), key=lambda entry: (entry.at, entry.entry_id)))
+    known = frozenset[str]().union(*(log.entries for log in s.offline_logs))
+    told = (entry for entry in m.entries if entry.entry_id not in m.sent_before)
+    new = {entry.key: entry for entry in told if entry.key not in known}
+    return tuple(sorted(new.values(), key=lambda entry: (entry.at, entry.key)))
 
 
 def reaction_of(s: SessionState, m: ReportOfflineLog) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from engine.kernel.canonical import canonical_hash
+
 
 class OfflineKind(StrEnum):
     """What a console wrote down without the network."""
@@ -53,6 +55,11 @@ class OfflineEntry:
     lot: str = ""
     service: str = ""
     text: str = ""
+
+    @property
+    def key(self) -> str:
+        """What makes two tellings the same entry: its id and all that it says; another text under one id is another."""
+        return f"{self.entry_id} {canonical_hash(self)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

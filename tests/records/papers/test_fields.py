@@ -269,6 +269,16 @@ def test_nothing_is_left_to_write_by_hand() -> None:
     assert incident_report(Facts(case(told()))).by_hand == ()
 
 
+def test_who_directed_unasked_is_named() -> None:
+    """Nobody answered a ring; a physician of the site graded all the same, and the crew reads whom to call."""
+    driver = cases.unknown()
+    assert incident_report(Facts(case(driver))).people.physician == "unknown"
+    cases.grade(driver, Severity.SEVERE, "anaphylaxis")
+    people = incident_report(Facts(case(driver, names={"phys-1": "Ines Okafor, MD"}))).people
+
+    assert (people.physician, people.physician_call_back) == ("Ines Okafor, MD", "+1 614 555 0100")
+
+
 def test_an_extravasation_is_recorded_as_the_reference_wants_it() -> None:
     """E-12: volume, every examination, who was told, photograph; before anybody told them they are asked for."""
     driver = cases.unknown()

@@ -330,12 +330,15 @@ def test_a_walk_of_all_facts_one_after_another_loses_none() -> None:
 
 
 def test_age_counts_full_years() -> None:
-    """The day before the birthday is still the younger age; a leap day counts on the first of March."""
+    """The day before the birthday is still the younger age, 29 February counts on 1 March, nobody is 131."""
     for birth, day, years in (
         ((2000, 3, 2), (2026, 3, 1), 25),
         ((2000, 3, 2), (2026, 3, 2), 26),
         ((2000, 2, 29), (2026, 2, 28), 25),
         ((2000, 2, 29), (2026, 3, 1), 26),
+        ((1896, 1, 1), (2026, 1, 1), 130),
+        ((1895, 1, 1), (2026, 1, 1), None),
+        ((1, 1, 1), (2026, 1, 1), None),
     ):
         play = Play(s.MACHINE, "ses-1")
         identity = replace(s.IDENTITY, birth_date=dt.date(*birth))
