@@ -2,8 +2,9 @@
 
 Run `python -m benchmarks.alarm [--alarms N] [--watchers N]`. Sixty-four callers keep the engine busy with durable
 commands on other sessions. In between, a session reports a reaction; measured from the call until the last of the
-watching physicians holds the event. The peer of the same run is an empty health check of the same server, under the
-same load, alternating with the alarms. Figures are medians and the 95th of a hundred.
+watching physicians, each signed in as one and on a connection of their own, holds the event. The peer of the same run
+is an empty health check of the same server, under the same load, alternating with the alarms. Figures are medians and
+the 95th of a hundred.
 """
 
 import argparse
@@ -27,27 +28,29 @@ from benchmarks.over_grpc import SESSIONS, Client, sign_in
 
 REACTION = "/attend.v1.SessionService/ReportReaction"
 WATCH = "/attend.v1.WatchService/Watch"
+# A connection of its own: channels to one address share one otherwise.
+OWN = (("grpc.use_local_subchannel_pool", 1),)
 WAIT_S = 30.0
 WARM_S = 2.0
 LOAD_S = 600.0
 
 
 class Physicians:
-    """So many watches of one session; `last_s` waits until all of them saw its alarm."""
+    """One watch of a session for each console (connection, sign-in); `last_s` waits until all of them saw its alarm."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]], session_id: str, watchers: int
+        self, consoles: Sequence[tuple[grpc.aio.Channel, tuple[tuple[str, str], ...]]], session_id: str
     ) -> None:
-        stub: Any = channel.unary_stream(
-            WATCH,
-            request_serializer=watch_pb2.WatchRequest.SerializeToString,
-            response_deserializer=watch_pb2.WatchResponse.FromString,
-        )
         request = watch_pb2.WatchRequest(session_id=session_id)
         self._there = asyncio.Semaphore(0)
-        self._watches = [
-            asyncio.create_task(self._seen_at(stub(request, metadata=metadata))) for _ in range(watchers)
-        ]
+        self._watches = []
+        for channel, metadata in consoles:
+            stub: Any = channel.unary_stream(
+                WATCH,
+                request_serializer=watch_pb2.WatchRequest.SerializeToString,
+                response_deserializer=watch_pb2.WatchResponse.FromString,
+            )
+            self._watches.append(asyncio.create_task(self._seen_at(stub(request, metadata=metadata))))
 
     async def ready(self) -> None:
         """Wait until every watch has read what the session already has."""
@@ -74,6 +77,13 @@ async def measure(engine: servers.Running, data_dir: Path, alarms: int, watchers
     client = Client(engine, technologist)
     for number in range(SESSIONS + alarms):
         await client.schedule(number)
+    consoles = [
+        (
+            grpc.aio.insecure_channel(f"127.0.0.1:{engine.port}", OWN),
+            sign_in(data_dir, f"physician-{n}", "physician"),
+        )
+        for n in range(1, watchers + 1)
+    ]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{engine.port}") as channel:
         press: Any = channel.unary_unary(
             REACTION,
@@ -94,7 +104,7 @@ async def measure(engine: servers.Running, data_dir: Path, alarms: int, watchers
             await empty(health_pb2.HealthCheckRequest())
             empty_ms.append((time.perf_counter() - began) * 1000)
             session_id = f"bench-{number}"
-            physicians = Physicians(channel, technologist, session_id, watchers)
+            physicians = Physicians(consoles, session_id)
             await physicians.ready()
             await asyncio.sleep(_pause_s(number + 1))
             header = common_pb2.CommandHeader(request_id=f"alarm-{number}")
@@ -109,6 +119,8 @@ async def measure(engine: servers.Running, data_dir: Path, alarms: int, watchers
         with suppress(asyncio.CancelledError):
             await load
     await client.close()
+    for watched, _ in consoles:
+        await watched.close()
     floor = statistics.median(empty_ms)
     for name, waits in (
         ("an empty call", empty_ms),

@@ -140,11 +140,13 @@ class Client:
         await self._channel.close()
 
 
-def sign_in(data_dir: Path) -> tuple[tuple[str, str], ...]:
-    """Return the metadata that signs the demo's technologist in."""
+def sign_in(
+    data_dir: Path, person_id: str = "tech-1", role: str = "technologist"
+) -> tuple[tuple[str, str], ...]:
+    """Return the metadata that signs somebody of the demo in."""
     token = TokenIssuer(load_keys(data_dir).token, TOKEN_KEY_ID, SystemClock()).issue(
-        person_id="tech-1",
-        role="technologist",
+        person_id=person_id,
+        role=role,
         organization_id="org-demo",
         sites=("demo-hospital",),
         token_id="bench",

@@ -56,12 +56,16 @@ class Seen:
     def rings_of(
         self, session_id: str, *, by: dt.datetime | None = None, urgent: bool = False
     ) -> tuple[str, ...]:
-        """Return the session's rings that still ring; with `by`, those that had started by then."""
+        """Return the session's rings that still ring; with `by`, those that had started by then.
+
+        With `urgent`, one that is asked for and about to start counts too: in a reaction every new one is urgent.
+        """
+        if urgent:
+            return tuple(ring.ring_id for ring in self._rings if ring.urgent or not ring.version)
         return tuple(
             ring.ring_id
             for ring in self._rings
-            if (by is None or ring.started_at is None or ring.started_at <= by)
-            and (ring.urgent or not urgent)
+            if ring.version and (by is None or ring.started_at is None or ring.started_at <= by)
         )
 
     def coverage_of(self, physician_id: str) -> str:
@@ -112,7 +116,7 @@ class Views:
             await self._executor.state(Stream("ring", f"{session_id}-{number}"))
             for number in range(1, session.requests + 1)
         ]
-        rings = tuple(ring for ring in asked if RINGING & set(ring.phases))
+        rings = tuple(ring for ring in asked if not ring.version or RINGING & set(ring.phases))
         windows = await self._windows(recorded, session, self._clock.now())
         theirs = tuple(await self._registry.sessions_of(physician_id))
         return Seen(session_id, session, rings, windows, self._destinations, theirs)

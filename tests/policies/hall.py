@@ -120,7 +120,10 @@ class Hall:
 
     def _view(self, session_id: str) -> Seen:
         state = self.state("session", session_id) if session_id else None
-        rings = tuple(self.state("ring", ring_id) for ring_id in self.rings(session_id))
+        asked = (
+            [self.state("ring", f"{session_id}-{n}") for n in range(1, state.requests + 1)] if state else []
+        )
+        rings = tuple(ring for ring in asked if not ring.version or RINGING & set(ring.phases))
         return Seen(session_id, state, rings, self._live(), lambda site: (("oru", "ris"),))
 
     def _live(self) -> dict[str, str]:

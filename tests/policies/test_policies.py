@@ -257,6 +257,17 @@ def test_an_alarm_pressed_again_rings_anew_when_the_ring_is_over_and_nobody_is_r
     assert hall.rings() == []
 
 
+@pytest.mark.hazard("H-01")
+def test_alarms_pressed_at_once_are_one_ring(hall: Hall) -> None:
+    """Ten presses before any policy comes to its turn: the first asks for a ring, the others find it asked for."""
+    up_to(hall, "requested")
+    hall.do("session", "ses-1", c.ReportReaction(), s.TECH)
+    hall.do("ring", hall.rings()[-1], ring.AnswerRing(), s.OTHER)
+    hall.race(*[("session", "ses-1", c.ReportReaction(), s.TECH)] * 10)
+
+    assert len(hall.rings()) == 1
+
+
 @pytest.mark.hazard("H-34")
 def test_a_hand_off_moves_the_session_from_one_window_to_the_other(hall: Hall) -> None:
     """Accepted, and only then: the new window has it, the old one is free."""
