@@ -1,8 +1,6 @@
 """A recorded file stays what it is: the same history gives the same bytes, and the old file verifies for ever."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from engine.records.sheet import sheet
 from engine.records.verify import verify_file
 from tests.records import stories
 from tests.records.driver import KEY
+from tests.records.papers.test_pages import read
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -76,15 +75,10 @@ def _odd(story: str) -> bytes:
     return render(driver.history, folded(driver.history, codec()))
 
 
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler's pdftotext is not installed")
-def test_the_pdf_text_can_be_read_out(tmp_path: Path) -> None:
+def test_the_pdf_text_can_be_read_out() -> None:
     """Text, not pictures: names, doses, the gap, the hash and the check's command can be copied from the PDF."""
     data = (GOLDEN / "severe.json").read_bytes()
-    (tmp_path / "record.pdf").write_bytes(pdf.render_pdf(data))
-    done = subprocess.run(
-        ["pdftotext", "-layout", str(tmp_path / "record.pdf"), "-"], check=True, capture_output=True
-    )
-    text = done.stdout.decode()
+    text = read(pdf.render_pdf(data))[1]
 
     for expected in (
         "Müller, Žofia",

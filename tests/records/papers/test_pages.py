@@ -1,6 +1,7 @@
 """The four documents as PDF/A: they open, the words can be read out, the handover is one page whatever happened."""
 
 import json
+import re
 from functools import cache
 
 import pypdfium2
@@ -64,6 +65,7 @@ def test_every_document_of_every_case_prints(name: str, kind: str) -> None:
     pages, text = read(one.pdf)
 
     assert 1 <= pages <= PAGES[kind]
+    assert not re.search(r"\dT\d\d:\d\d", text), "a time is written for people"
     assert b"<pdfaid:part>2</pdfaid:part>" in one.pdf
     assert b"<pdfaid:conformance>A</pdfaid:conformance>" in one.pdf
     assert one.content_hash == digest(one.json)
