@@ -86,7 +86,10 @@ def header(raw: bytes) -> Header:
     lines = re.split(r"[\r\n]+", text[start:], maxsplit=2)
     separator = lines[0][3:4]
     encoding = lines[0][4:].split(separator, 1)[0] if separator else ""
-    delimiters = usable_delimiters(separator, encoding) or Delimiters()
+    # Where MSH-2 cannot be used, what MSH-1 says still cuts the header: the list and the answer name the message.
+    delimiters = (
+        usable_delimiters(separator, encoding) or usable_delimiters(separator, "^~\\&") or Delimiters()
+    )
     fields = [_CONTROLS.sub("", value) for value in lines[0].split(delimiters.field)]
     if wide:
         # The answer goes out in single bytes and must not claim the message's MSH-18.

@@ -157,6 +157,13 @@ def read(raw: bytes, *, fallbacks: tuple[str, ...] = charset.FALLBACKS) -> Messa
             "MSH", 18, TABLE_VALUE, "the bytes are in no character set that is taken; send UTF-8 and say so"
         )
     text = decoded.text.lstrip("\ufeff \t\r\n\x0b").rstrip("\x1c\r\n \t\x00")
+    if text.startswith(("FHS", "BHS")):
+        raise SenderFault(
+            "MSH",
+            None,
+            SEGMENT_SEQUENCE,
+            "batches are not taken here: send each message in a frame of its own",
+        )
     if not text.startswith("MSH") or len(text) < 8:
         raise SenderFault("MSH", None, SEGMENT_SEQUENCE, "the message does not begin with a header segment")
     delimiters, notes = _delimiters(text)

@@ -12,6 +12,8 @@ REQUIRED_FIELD_MISSING: Final = "101"
 DATA_TYPE: Final = "102"
 TABLE_VALUE: Final = "103"
 UNSUPPORTED_MESSAGE: Final = "200"
+UNSUPPORTED_PROCESSING_ID: Final = "202"
+UNSUPPORTED_VERSION: Final = "203"
 RECORD_LOCKED: Final = "206"
 INTERNAL_ERROR: Final = "207"
 
@@ -21,6 +23,8 @@ CODE_TEXTS: Final = {
     DATA_TYPE: "Data type error",
     TABLE_VALUE: "Table value not found",
     UNSUPPORTED_MESSAGE: "Unsupported message type",
+    UNSUPPORTED_PROCESSING_ID: "Unsupported processing id",
+    UNSUPPORTED_VERSION: "Unsupported version id",
     RECORD_LOCKED: "Application record locked",
     INTERNAL_ERROR: "Application internal error",
 }

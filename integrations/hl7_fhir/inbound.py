@@ -4,6 +4,7 @@ Pure: bytes and a profile in, values out. Raises SenderFault for what only the s
 our own maps is Held, with the code named. Nothing is skipped: every order in a message gives one meaning.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,18 @@ from typing import Final, Literal
 from engine.reactions.dose import WEIGHT_LIMIT_KG
 from integrations.hl7_fhir import er7, v2_fields
 from integrations.hl7_fhir.er7 import Message, Segment
-from integrations.hl7_fhir.faults import REQUIRED_FIELD_MISSING, SEGMENT_SEQUENCE, SenderFault
+from integrations.hl7_fhir.faults import (
+    REQUIRED_FIELD_MISSING,
+    SEGMENT_SEQUENCE,
+    UNSUPPORTED_VERSION,
+    SenderFault,
+)
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
     Allergies,
     Coded,
     Held,
+    IdentityMessage,
     Meaning,
     OrderMessage,
     Patient,
@@ -34,6 +41,8 @@ _PATIENT_ACTIONS: Final[dict[str, Literal["register", "update"]]] = {
     "A28": "register",
     "A31": "update",
 }
+# Merges, moves and changes of identifiers, as HL7 v2 has had them (chapter 3: swap, merge, move, change, link).
+_IDENTITY_TRIGGERS: Final = frozenset(f"A{number}" for number in (18, 24, 30, 34, 35, 36, 37, *range(39, 52)))
 _ORDER_ACTIONS: Final[dict[str, Literal["schedule", "amend", "cancel"]]] = {
     "NW": "schedule",
     "XO": "amend",
@@ -44,6 +53,8 @@ _ORDER_ACTIONS: Final[dict[str, Literal["schedule", "amend", "cancel"]]] = {
     "DC": "cancel",
     "OD": "cancel",
 }
+# MSH-12 is empty in some old feeds, whose messages are read as any other version 2.
+_VERSION: Final = re.compile(r"(?:2(?:\.[0-9]{1,2}){0,2})?")
 _ORDER_TYPES: Final = (("ORM", "O01"), ("OMI", "O23"))
 _CANCELLED: Final = ("CA", "DC")
 _PERFORMED: Final = ("IP", "CM", "A")
@@ -55,10 +66,14 @@ _BEFORE_ORDERS: Final = ("MSH", "PID", "PD1", "PV1", "PV2", "IN1", "IN2", "IN3",
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A read message: its type as `ORM^O01`, its version as sent, who sent it, what it means, and oddities of form."""
+    """A read message: its type as `ORM^O01`, its version as sent, who sent it, what it means, and oddities of form.
+
+    `processing_id` is MSH-11: P production, T training, D debugging, empty when nothing was said.
+    """
 
     type: str
     version: str
+    processing_id: str
     sender: Sender
     meanings: tuple[Meaning, ...]
     notes: tuple[str, ...]
@@ -70,16 +85,22 @@ def translate(raw: bytes, profile: Profile) -> Translation:
     sender = v2_fields.sender(message)
     kind, trigger = _type(message)
     name = f"{kind}^{trigger}" if trigger else kind
-    used = (kind, trigger) in _ORDER_TYPES or (kind == "ADT" and trigger in _PATIENT_ACTIONS)
+    identity = kind == "ADT" and trigger in _IDENTITY_TRIGGERS
+    used = (kind, trigger) in _ORDER_TYPES or (kind == "ADT" and trigger in _PATIENT_ACTIONS) or identity
+    if used and not _VERSION.fullmatch(message.msh.text(12)):
+        raise SenderFault("MSH", 12, UNSUPPORTED_VERSION, "send HL7 version 2")
     if used and len(message.segments) > MAX_SEGMENTS:
         raise SenderFault("MSH", None, SEGMENT_SEQUENCE, f"more segments than {MAX_SEGMENTS}")
     if (kind, trigger) in _ORDER_TYPES:
         meanings = _orders(message, name, sender, profile)
+    elif identity:
+        meanings = (IdentityMessage(trigger, sender, v2_fields.every_identifier(message, profile)),)
     elif used:
         meanings = (_patient(message, trigger, sender, profile),)
     else:
         meanings = (Unused(name, "this type of message is not used here", sender),)
-    return Translation(name, message.msh.text(12), sender, meanings, message.notes)
+    version, processing_id = message.msh.text(12), message.msh.text(11).upper()
+    return Translation(name, version, processing_id, sender, meanings, message.notes)
 
 
 def _type(message: Message) -> tuple[str, str]:

@@ -30,13 +30,14 @@ from engine.workflows.session.events import PatientAmended, SessionScheduled
 from engine.workflows.session.state import CancelReason, Order, PatientIdentity, SessionState
 from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement, header, refusal
 from integrations.hl7_fhir.facts import allergies, hidden, readable, source
-from integrations.hl7_fhir.faults import SenderFault
+from integrations.hl7_fhir.faults import UNSUPPORTED_PROCESSING_ID, SenderFault
 from integrations.hl7_fhir.inbound import Translation, translate
 from integrations.hl7_fhir.listener import Peer
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
     Allergies,
     Held,
+    IdentityMessage,
     Meaning,
     OrderMessage,
     Patient,
@@ -45,12 +46,16 @@ from integrations.hl7_fhir.values import (
 )
 
 LARGE_BYTES = 256 * 1024
+NUMBER_CHARACTERS, NAME_CHARACTERS, TEXT_CHARACTERS = 100, 200, 1000
+"""The longest record number, name and other text that a session takes, as its contract says."""
+
 MAX_LABEL = 200
 """Characters kept of MSH-3 and MSH-4, MSH-9 and MSH-10 beside the bytes, which hold them whole."""
 
 UNCONFIRMED = ("scheduled", "preparing", "requested", "identifying")
 """Phases in which nobody has confirmed who the patient is."""
 
+PRODUCTION = ("", "P")
 UNKNOWN = "unknown"
 OVER = ("closing", "signed", "sealed", "cancelled", "declined")
 ACTOR = Actor.system("hl7")
@@ -162,17 +167,40 @@ class Intake:
         return RecordMessageApplied(sessions=tuple(sessions), notices=said)
 
     async def _read(self, raw: bytes) -> Translation:
+        """Read a message. Raises SenderFault, also for one of a training or test system that is no demonstration's."""
         if len(raw) > LARGE_BYTES:
-            return await asyncio.to_thread(translate, raw, self._feed.profile)
-        return translate(raw, self._feed.profile)
+            read = await asyncio.to_thread(translate, raw, self._feed.profile)
+        else:
+            read = translate(raw, self._feed.profile)
+        if not self._feed.demo and read.processing_id not in PRODUCTION:
+            why = "only messages of a production system (P) are taken here"
+            raise SenderFault("MSH", 11, UNSUPPORTED_PROCESSING_ID, why)
+        return read
 
     async def _apply(self, meaning: Meaning, cause: str) -> list[str]:
         if isinstance(meaning, OrderMessage):
             return [await self._order(meaning, cause)]
         if isinstance(meaning, PatientMessage):
             return await self._patient(meaning, cause)
+        if isinstance(meaning, IdentityMessage):
+            return await self._identities(meaning)
         if isinstance(meaning, Held):
             raise _HeldHere(meaning.reason, meaning.what)
+        return []
+
+    async def _identities(self, message: IdentityMessage) -> list[str]:
+        """Hold a merge, move or change of numbers of a session under way: which record is whose, a person says.
+
+        One that touches none of ours changes nothing here: a later order brings the number as it is then.
+        """
+        for one in message.identifiers:
+            for session_id in self._sessions.get(self._who(one.authority, one.value), []):
+                state: SessionState = await self._executor.state(Stream("session", session_id))
+                if not state.in_phase(*OVER):
+                    raise _HeldHere(
+                        "PATIENT_IDENTITY_CHANGED",
+                        f"{message.trigger}: PID-3 or MRG-1 of a session under way",
+                    )
         return []
 
     async def _order(self, order: OrderMessage, cause: str) -> str:
@@ -312,6 +340,14 @@ def _filled(told: PatientIdentity, known: PatientIdentity | None) -> PatientIden
 def _order(order: OrderMessage) -> Order:
     if hidden(order.accession, order.placer, order.filler, order.study_instance_uid):
         raise _HeldHere("HIDDEN_CHARACTERS", "a number of the order")
+    every = (order.accession, order.placer, order.filler, order.study_instance_uid, order.provider.id)
+    if (
+        max(map(len, (*every, order.procedure.code, order.procedure.system, order.procedure.text)))
+        > TEXT_CHARACTERS
+    ):
+        raise _HeldHere(
+            "TOO_LONG", f"a number or text of the order holds more than {TEXT_CHARACTERS} characters"
+        )
     return Order(
         accession_number=order.accession,
         placer_number=order.placer,
@@ -334,6 +370,10 @@ def _identity(patient: Patient) -> PatientIdentity:
     first = patient.identifiers[0]
     if hidden(first.value, first.authority, patient.family, patient.given):
         raise _HeldHere("HIDDEN_CHARACTERS", "PID-3 or PID-5")
+    if max(len(first.value), len(first.authority)) > NUMBER_CHARACTERS:
+        raise _HeldHere("TOO_LONG", f"PID-3 holds more than {NUMBER_CHARACTERS} characters")
+    if max(len(patient.family), len(patient.given)) > NAME_CHARACTERS:
+        raise _HeldHere("TOO_LONG", f"PID-5 holds more than {NAME_CHARACTERS} characters")
     return PatientIdentity(
         mrn=first.value,
         authority=first.authority,

@@ -132,6 +132,15 @@ class PatientMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityMessage:
+    """Numbers of patients were merged, moved or changed (`trigger` is the ADT event); `identifiers` are all named."""
+
+    trigger: str
+    sender: Sender
+    identifiers: tuple[Identifier, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """Stored and readable, but a person here must mend a map before it can become a command.
 
@@ -152,4 +161,4 @@ class Unused:
     sender: Sender
 
 
-Meaning = OrderMessage | PatientMessage | Held | Unused
+Meaning = OrderMessage | PatientMessage | IdentityMessage | Held | Unused

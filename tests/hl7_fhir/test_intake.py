@@ -35,8 +35,8 @@ class Desk:
         ids = SeededIds("desk")
         self.executor = Executor(machines, MemoryStore(), ManualClock(NOW), ids, fingerprint_key=b"k" * 32)
         profile = parse_profile((files("integrations.hl7_fhir") / "profiles" / "demo.toml").read_text())
-        feed = Feed(feed_id="ris", organization_id="org-demo", profile=profile)
-        self.intake = Intake(self.executor, feed, b"k" * 32)
+        self.feed = Feed(feed_id="ris", organization_id="org-demo", profile=profile)
+        self.intake = Intake(self.executor, self.feed, b"k" * 32)
         self.reader = Subscription("hl7", self.executor, self.intake.handle, keys=self.intake.keys)
 
     async def send(self, raw: bytes) -> None:

@@ -1,0 +1,162 @@
+"""What a feed may not do unseen: merge a patient under way, send tests into production, or numbers without end."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from attend.v1 import common_pb2, sessions_pb2
+from engine.demo.order import MRN
+from engine.kernel.commands import Request
+from engine.kernel.ids import Stream
+from engine.workflows.session.commands import CancelSession
+from engine.workflows.session.state import CancelReason
+from integrations.hl7_fhir import ack
+from integrations.hl7_fhir.intake import NAME_CHARACTERS, NUMBER_CHARACTERS, TEXT_CHARACTERS, Intake
+from tests.hl7_fhir.test_intake import ORDER, PEER, Desk
+from tests.hl7_fhir.wire import NOW
+from tests.workflows.session import stories as s
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """A desk with one order on it."""
+    made = Desk()
+    await made.executor.open()
+    await made.send(ORDER)
+    yield made
+
+
+def merge(pid: str, mrg: str, trigger: str = "A40") -> bytes:
+    """An ADT that moves what was known under `mrg` to `pid`."""
+    head = (
+        ORDER.split(b"\r")[0].replace(b"ORM^O01|O1", f"ADT^{trigger}|M{pid}{mrg}{trigger}".encode()).decode()
+    )
+    lines = (head, f"EVN|{trigger}|20261120", f"PID|1||{pid}^^^DEMO^MR", f"MRG|{mrg}^^^DEMO^MR")
+    return "\r".join(lines).encode() + b"\r"
+
+
+@pytest.mark.hazard("H-07")
+@pytest.mark.parametrize("trigger", ["A18", "A34", "A40", "A43", "A47"])
+@pytest.mark.parametrize(("pid", "mrg"), [(MRN, "NEW1"), ("NEW1", MRN)])
+async def test_a_merge_of_a_patient_under_way_is_held(desk: Desk, trigger: str, pid: str, mrg: str) -> None:
+    """By either number, before or after: nothing changes by itself, and a person is told which event it was."""
+    await desk.send(merge(pid, mrg, trigger))
+    held = (await desk.messages())[-1]
+    [planned] = await desk.sessions()
+
+    assert (held.phases, held.reason) == (("held",), "PATIENT_IDENTITY_CHANGED")
+    assert held.what.startswith(trigger) and MRN not in held.what
+    assert planned.identity.mrn == MRN
+
+
+async def test_a_merge_that_touches_nobody_here_needs_nobody(desk: Desk) -> None:
+    """Other people's numbers, or a patient whose exam is over."""
+    await desk.send(merge("OTHER1", "OTHER2"))
+    [planned] = await desk.sessions()
+    over = CancelSession(reason=CancelReason.PATIENT_NO_SHOW)
+    stream = Stream("session", planned.session_id)
+    await desk.executor.execute(Request(request_id="over", stream=stream, command=over, actor=s.TECH))
+    await desk.send(merge(MRN, "NEW1"))
+
+    assert [one.phases for one in await desk.messages()] == [("applied",)] * 3
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "code", "place"),
+    [
+        (b"|O9|P|", b"|O9|T|", b"202", "MSH-11"),
+        (b"|O9|P|", b"|O9|D|", b"202", "MSH-11"),
+        (b"|O9|P|", b"|O9|X|", b"202", "MSH-11"),
+        (b"|P|2.3.1", b"|P|9.9", b"203", "MSH-12"),
+        (b"|P|2.3.1", b"|P|3.0", b"203", "MSH-12"),
+    ],
+)
+async def test_tests_and_other_versions_do_not_reach_production(
+    desk: Desk, field: bytes, sent: bytes, code: bytes, place: str
+) -> None:
+    """Refused with HL7's own code, kept and held, and no session comes of it; a demonstration takes tests."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|").replace(field, sent)
+    reply = ack.build(raw, await desk.intake.receive(raw, PEER), now=NOW, control_id="A1") or b""
+    await desk.reader.drain()
+    held = (await desk.messages())[-1]
+
+    assert b"\rMSA|AR|O9" in reply and code in reply
+    assert (held.phases, held.reason, held.what.split(":")[0]) == (("held",), "REFUSED", place)
+    assert len(await desk.sessions()) == 1
+    if place == "MSH-11":
+        demo = Intake(desk.executor, replace(desk.feed, feed_id="demo", demo=True), b"k" * 32)
+        assert (await demo.receive(raw, PEER)).code == "AA"
+
+
+@pytest.mark.parametrize("said", [b"|O9||", b"|O9|p|"])
+async def test_a_feed_that_says_nothing_or_writes_small_is_production(desk: Desk, said: bytes) -> None:
+    """MSH-11 empty or `p`: taken."""
+    await desk.send(ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|").replace(b"|O9|P|", said))
+
+    assert len(await desk.sessions()) == 2
+
+
+@pytest.mark.hazard("H-07")
+@pytest.mark.parametrize(
+    ("was", "long", "place"),
+    [
+        (b"DEMO1001", b"9" * 5_000, "PID-3"),
+        (b"DEMO^PATIENT", b"D" * 201 + b"^PATIENT", "PID-5"),
+        (b"DEMO^PATIENT", b"DEMO^" + b"P" * 5_000, "PID-5"),
+        (b"ACC9", b"A" * 1_001, "a number or text of the order"),
+        (b"CT abdomen with contrast", b"C" * 1_001, "a number or text of the order"),
+    ],
+)
+async def test_a_number_or_name_without_end_is_held(desk: Desk, was: bytes, long: bytes, place: str) -> None:
+    """No session is made of it, and the worklist names the field and not the value."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")
+    assert was in raw
+    await desk.send(raw.replace(was, long))
+    held = (await desk.messages())[-1]
+
+    assert (held.phases, held.reason) == (("held",), "TOO_LONG")
+    assert held.what.startswith(place) and len(held.what) < 100
+    assert len(await desk.sessions()) == 1
+
+
+def test_the_limits_are_the_contracts() -> None:
+    """What a person may type a feed may send, and no more."""
+
+    def limit(message: type, field: str) -> int:
+        options = message.DESCRIPTOR.fields_by_name[field].GetOptions()  # type: ignore[attr-defined]  # generated
+        [rules] = [rule for name, rule in options.ListFields() if name.full_name == "buf.validate.field"]
+        return int(rules.string.max_len)
+
+    identity, order = common_pb2.PatientIdentity, sessions_pb2.Order
+    assert {limit(identity, name) for name in ("mrn", "authority")} == {NUMBER_CHARACTERS}
+    assert {limit(identity, name) for name in ("family", "given")} == {NAME_CHARACTERS}
+    assert {limit(order, name) for name in ("accession_number", "procedure_text")} == {TEXT_CHARACTERS}
+
+
+@pytest.mark.parametrize("code", ["29463-7", "3141-9"])
+async def test_a_weight_is_known_by_either_code(desk: Desk, code: str) -> None:
+    """Body weight, and body weight measured."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")
+    await desk.send(raw + f"OBX|1|NM|{code}^Weight^LN||72.5|kg|||||F\r".encode())
+
+    assert sorted(str(one.weight_kg) for one in await desk.sessions()) == ["72.5", "None"]
+
+
+async def test_a_batch_is_refused_in_words(desk: Desk) -> None:
+    """The sender reads what to do instead."""
+    raw = b"FHS|^~\\&|X\rBHS|^~\\&|X\r" + ORDER.replace(b"|2.3.1", b"|2.5.1") + b"BTS|1\rFTS|1\r"
+    answer = await desk.intake.receive(raw, PEER)
+
+    assert answer.code == "AR"
+    assert "batches are not taken" in answer.faults[0].text
+
+
+async def test_a_message_with_unusable_delimiters_is_listed_by_its_own_name(desk: Desk) -> None:
+    """MSH-1 still cuts the header: control id and type are the message's."""
+    raw = ORDER.replace(b"MSH|^~\\&|", b"MSH|^^^^|").replace(b"|O1|", b"|O7|")
+    answer = await desk.intake.receive(raw, PEER)
+    listed = (await desk.messages())[-1]
+
+    assert answer.code == "AR"
+    assert (listed.control_id, listed.message_type) == ("O7", "ORM^O01")
