@@ -139,7 +139,8 @@ def demo(script: str, listing: bool, headless: bool, leave: bool, out: Path) -> 
 
     Example: attend demo --script mild --headless --exit
     """
-    from engine.demo.run import Unplayable, play
+    from engine.demo.folder import Unplayable
+    from engine.demo.run import play
     from engine.demo.scripts.stories import STORIES
 
     if listing:

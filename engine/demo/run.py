@@ -6,7 +6,7 @@ Rule: what it starts it ends; what differs from the story is said and makes the 
 import asyncio
 import datetime as dt
 import json
-import shutil
+import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ from rich.console import Console
 from engine.access.tokens import TokenIssuer
 from engine.demo import order, peers
 from engine.demo.caller import Caller
+from engine.demo.folder import DOCUMENTS, Unplayable, claim, document_files
 from engine.demo.narrate import Narrator
 from engine.demo.network import LICENSED, ORGANIZATION, PEOPLE, ROOM, SITE
 from engine.demo.script import Script
@@ -37,16 +38,9 @@ from engine.runtime.ids import RandomIds
 
 PORTS = {"grpc": 50051, "http": 8080, "mllp": 2575}
 START_S = 40.0
-#: Left in the folder of a demonstration: only what it wrote itself is cleared away by the next one.
-MARK = ".attend-demo"
 STORY_S = 180.0
 DELIVERY_S = 30.0
 COVERAGE = "cov-demo-1"
-DOCUMENTS = ("incident_report", "discharge_summary", "allergy_update", "ems_handover")
-
-
-class Unplayable(Exception):
-    """The demonstration cannot start; the message says what to do."""
 
 
 @dataclass(slots=True)
@@ -96,14 +90,15 @@ class Stage:
 async def play(script: Script, *, headless: bool, leave: bool, out: Path) -> int:
     """Play a story; return 0 when everything went as it says, 1 when something differs."""
     data_dir = out / "data"
-    await asyncio.to_thread(_clear, out)
+    if not headless:
+        _check_ports()
+    claimed = await asyncio.to_thread(claim, out)
     console = Console(force_terminal=False if headless else None)
     now = SystemClock().now()
     stage = Stage(script, out, headless, console, f"demo-{now:%Y%m%d%H%M%S}", data_dir)
-    if not headless:
-        _check_ports()
     stage.say(f"{script.name}: {script.summary}", "bold")
     async with AsyncExitStack() as stack:
+        stack.callback(os.close, claimed)
         try:
             await _far_side(stage, stack)
         except PeerError as error:
@@ -117,30 +112,6 @@ async def play(script: Script, *, headless: bool, leave: bool, out: Path) -> int
         if not leave:
             await _serve_on(stage)
     return 1 if stage.problems else 0
-
-
-def _clear(out: Path) -> None:
-    """Make the folder, without what an earlier playing left in it.
-
-    Raises Unplayable for a folder that holds anything and no mark of an earlier playing: it is somebody else's.
-    """
-    mark = out / MARK
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()) and not mark.exists():
-            raise Unplayable(f"{out} is not empty and no demonstration wrote it; choose another --out")
-        mark.touch()
-    except OSError as error:
-        raise Unplayable(f"--out: {out} cannot be used: {error.strerror}") from None
-    for folder in ("data", "fhir", "far-side"):
-        shutil.rmtree(out / folder, ignore_errors=True)
-    for paper in ("record.json", "record.pdf", "oru.hl7", "ports.json", *_document_files()):
-        (out / paper).unlink(missing_ok=True)
-
-
-def _document_files() -> tuple[str, ...]:
-    """Return the files of a reaction's documents, JSON before PDF."""
-    return tuple(f"{kind.replace('_', '-')}.{form}" for kind in DOCUMENTS for form in ("json", "pdf"))
 
 
 def _check_ports() -> None:
@@ -440,7 +411,7 @@ def _compare_papers(stage: Stage) -> None:
         stage.problems.append("no ORU went out")
     if not list((stage.out / "fhir").glob("DocumentReference-*.json")):
         stage.problems.append("the FHIR server holds no DocumentReference")
-    for name in _document_files() if _reactions(stage.events) else ():
+    for name in document_files() if _reactions(stage.events) else ():
         file = stage.out / name
         begins = b"%PDF" if file.suffix == ".pdf" else b'{"'
         if not file.exists() or not file.read_bytes().startswith(begins):
@@ -483,7 +454,7 @@ def _conclude(stage: Stage) -> None:
         return
     stage.say(f"{stage.script.name}: everything went as the story says", "bold green")
     if stage.script.sealed:
-        documents = [name for name in _document_files() if (stage.out / name).exists()]
+        documents = [name for name in document_files() if (stage.out / name).exists()]
         papers = ", ".join(["record.json", "record.pdf", *documents, "oru.hl7", "fhir/"])
         stage.say(f"papers in {stage.out}: {papers}")
         stage.say(f"next: attend verify {stage.out / 'record.json'}   (flip a byte and verify again)")
