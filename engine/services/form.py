@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from protovalidate import Validator
 
 from engine.kernel.errors import Invalid
+from engine.services.sure import sure
 
 MAX_VIOLATIONS = 20
 _ID = "letters, digits and . _ : -"
@@ -41,6 +42,8 @@ class Form:
 
     def check(self, message: Message) -> None:
         """Raise Malformed when the message breaks a declared rule."""
+        if sure(message.DESCRIPTOR)(message):
+            return
         found = self._validator.collect_violations(message)
         if found:
             raise Malformed(tuple(_named(violation) for violation in found[:MAX_VIOLATIONS]))
