@@ -103,7 +103,7 @@ class Executor:
         self.listeners_failed = 0
         self.enrichers: dict[type[Command], Enricher] = dict(enrichers or {})
         self._ids = ids
-        self._key = fingerprint_key
+        self._keyed = hmac.new(fingerprint_key, digestmod="sha256")
         self._authorize = authorize
         self._pump = CommitPump(store, self.limits)
         self._cache: OrderedDict[Stream, _Known] = OrderedDict()
@@ -345,7 +345,9 @@ class Executor:
 
     def _fingerprint(self, request: Request) -> str:
         body = [str(request.stream), type(request.command).__name__, request.command, request.actor.person_id]
-        return hmac.digest(self._key, canonical_bytes(body), "sha256").hex()
+        keyed = self._keyed.copy()
+        keyed.update(canonical_bytes(body))
+        return keyed.hexdigest()
 
 
 def _recorded(row: EventRow, event: Event, request: Request) -> Recorded:

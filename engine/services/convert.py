@@ -75,9 +75,9 @@ class Spelling:
     def of(self, value: Any) -> Message:
         """Return the message that `write` gives for a value. The next call changes it: copy it before."""
         held = self._held_by(value)
-        changed = list(compress(zip(self._fields, held, strict=True), map(is_not, held, self._held)))
-        more = self._make(**_spelled(changed))
-        for (name, _, _), _ in changed:
+        changed = list(compress(self._fields, map(is_not, held, self._held)))
+        more = self._make(**_spelled((field, getattr(value, field[0])) for field in changed))
+        for name, _, _ in changed:
             self._message.ClearField(name)
         self._message.MergeFrom(more)
         self._held = held

@@ -19,6 +19,7 @@ from engine.access.tokens import Principal, TokenVerifier, Unauthenticated
 from engine.kernel.errors import AttendError, Overloaded
 from engine.runtime.watchers import WatcherTooSlow
 from engine.services.contract import Rpc
+from engine.services.deadlines import Deadlines
 from engine.services.errors import Draining, Refusal, TooLate, Unexpected, refusal
 from engine.services.form import Form
 from engine.services.servicers import Servicers
@@ -55,6 +56,7 @@ class Pipeline:
         self._verifier = verifier
         self._name_incident = name_incident
         self._form = Form()
+        self._deadlines = Deadlines()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -134,8 +136,7 @@ class Pipeline:
     async def _in_time(self, work: Awaitable[Message], timeout_s: float | None) -> Message:
         allowed = self.limits.deadline_s if timeout_s is None else timeout_s
         try:
-            async with asyncio.timeout(min(allowed, self.limits.longest_deadline_s)):
-                return await work
+            return await self._deadlines.within(min(allowed, self.limits.longest_deadline_s), work)
         except TimeoutError:
             raise TooLate(
                 "the deadline passed; a command may still be done: ask again with the same request id"
