@@ -1,4 +1,4 @@
-"""Every mutant of the doses and the guards is caught by a test of the reactions, or changes no dose, cap or interval.
+"""Every mutant of doses, guards and names is caught by a test of the reactions, or changes no dose, cap or interval.
 
 Rule: what changes files works in a copy, never in the checkout. cosmic-ray and not mutmut: it changes one file there
 and runs the ordinary test command; mutmut runs functions that it rewrote, and leaves decorated ones out.
@@ -20,14 +20,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
-MODULES = ("engine/reactions/dose.py", "engine/reactions/guards.py")
+MODULES = ("engine/reactions/dose.py", "engine/reactions/guards.py", "engine/reactions/names.py")
 TESTS = (
     "tests/reactions/test_guards.py",
     "tests/reactions/test_patient_caps.py",
     "tests/reactions/test_dose.py",
     "tests/reactions/test_dose_words.py",
+    "tests/reactions/test_names.py",
 )
 TEST_LIMIT_S = 120
+WORKERS = 2
 
 # The same examples for every mutant and in every run, so that a survivor is one the next time too.
 CONFTEST = """
@@ -40,7 +42,7 @@ settings.register_profile(
 settings.load_profile("mutants")
 """
 
-# In these two modules "|" stands between types only: no number comes out of it.
+# In these modules "|" stands between types only: no number comes out of it.
 CONFIG = """
 [cosmic-ray]
 module-path = "{module}"
@@ -68,7 +70,7 @@ class Mutant:
 @pytest.mark.timeout(7200)
 def test_no_mutant_that_changes_a_dose_a_cap_or_an_interval_survives(tmp_path: Path) -> None:
     """Whatever cosmic-ray changes in doses or guards, a test fails, but for the listed changes that move no number."""
-    with ThreadPoolExecutor(max_workers=len(MODULES)) as workers:
+    with ThreadPoolExecutor(max_workers=WORKERS) as workers:
         folders = [tmp_path / Path(module).stem for module in MODULES]
         outcomes = list(workers.map(_mutated, MODULES, folders))
     counts = sum((count for count, _ in outcomes), Counter[str]())
