@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tomllib
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,16 @@ async def _serve(settings: Settings, ready_file: Path | None) -> None:
     await engine.stop()
 
 
+async def _ended(playing: Coroutine[Any, Any, int]) -> int:
+    """Play to the end, or to SIGTERM: what the demonstration started ends with it either way."""
+    task = asyncio.create_task(playing)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+
+
 @cli.command()
 @click.option("--script", default="severe", show_default=True, help="which story to play")
 @click.option("--list", "listing", is_flag=True, help="list the stories")
@@ -150,7 +161,7 @@ def demo(script: str, listing: bool, headless: bool, leave: bool, out: Path) -> 
     if script not in STORIES:
         raise Problem(f"--script: choose one of {', '.join(STORIES)}")
     try:
-        sys.exit(asyncio.run(play(STORIES[script], headless=headless, leave=leave, out=out)))
+        sys.exit(asyncio.run(_ended(play(STORIES[script], headless=headless, leave=leave, out=out))))
     except Unplayable as error:
         raise Problem(str(error)) from None
 

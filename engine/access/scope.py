@@ -4,6 +4,7 @@ Rule: across organizations nothing tells whether a thing exists; another organiz
 one that was never made.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from engine.access.table import DRILLING, OVERSIGHT
@@ -12,6 +13,7 @@ from engine.kernel.commands import Command
 from engine.kernel.errors import Forbidden, Missing
 from engine.kernel.machine import Machine
 from engine.workflows.directory.commands import RecordCredential, RecordCredentialRevoked, RegisterPerson
+from engine.workflows.directory.state import Person
 
 
 def authorize(principal: Principal | None, machine: Machine, state: Any, command: Command) -> None:
@@ -80,6 +82,40 @@ def sees(principal: Principal, holder: Any, *, stream_id: str = "") -> bool:
     except (Missing, Forbidden):
         return False
     return True
+
+
+def shown(principal: Principal, machine: str, state: Any) -> Any:
+    """Return a state as a person may see it: of a directory their sites, and the people who serve one of these."""
+    if machine != "directory" or EVERY_SITE in principal.sites:
+        return state
+    people = {name: person for name, person in state.people.items() if _near(principal, person)}
+    return replace(
+        state,
+        sites={name: site for name, site in state.sites.items() if principal.covers(name)},
+        rooms={key: room for key, room in state.rooms.items() if principal.covers(room.site_id)},
+        people=people,
+        credentials={key: one for key, one in state.credentials.items() if one.person_id in people},
+        rosters={site: rungs for site, rungs in state.rosters.items() if principal.covers(site)},
+    )
+
+
+def sees_event(principal: Principal, machine: str, state: Any, event: Any) -> bool:
+    """Return whether a person may see an event of a stream that they may watch; of a directory as in `shown`."""
+    if machine != "directory" or EVERY_SITE in principal.sites:
+        return True
+    held = (getattr(event, name, None) for name in ("site", "room", "person", "credential"))
+    about = next((one for one in held if one is not None), event)
+    if isinstance(about, Person):
+        return _near(principal, about)
+    site_id, person_id = getattr(about, "site_id", ""), getattr(about, "person_id", "")
+    if site_id:
+        return principal.covers(site_id)
+    person = state.people.get(person_id)
+    return not person_id or (person is not None and _near(principal, person))
+
+
+def _near(principal: Principal, person: Person) -> bool:
+    return not person.sites or any(map(principal.covers, person.sites))
 
 
 def sees_stream(principal: Principal, machine: str, state: Any) -> bool:

@@ -96,6 +96,7 @@ class CommitPump:
             if isinstance(error, Unavailable)
             else Unavailable(f"the store failed: {type(error).__name__}")
         )
+        log.error("nothing can be stored, %d commands were not taken: %s", len(batch), known)
         for _, _, answer in batch:
             if not answer.done():
                 answer.set_exception(known)

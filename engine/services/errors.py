@@ -104,7 +104,8 @@ def _peer(error: Any) -> status_pb2.Status:
 
 def _unavailable(error: Any) -> status_pb2.Status:
     sentence = (
-        "Nothing can be stored at the moment and nothing was changed; try again with the same request id."
+        "Nothing can be stored at the moment and nothing was changed; try again with the same request id, "
+        "go on by phone and on paper meanwhile, and call whoever runs the server."
     )
     return _status(Code.UNAVAILABLE, "STORE_UNAVAILABLE", sentence, {})
 

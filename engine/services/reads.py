@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from attend.v1 import reactions_pb2, records_pb2, sessions_pb2
-from engine.access.scope import sees, sites_of, within
+from engine.access.scope import sees, shown, sites_of, within
 from engine.access.tokens import Principal
 from engine.kernel.errors import Missing
 from engine.kernel.ids import Stream, parse_id
@@ -109,8 +109,7 @@ class Reads:
 
         async def get(message: Any, principal: Principal) -> Message:
             state = await self.existing(machine, getattr(message, stream_field), principal)
-            shown = view(machine, state)
-            answer: Message = respond(**{machine: shown})
+            answer: Message = respond(**{machine: view(machine, shown(principal, machine, state))})
             return answer
 
         return get

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from attend.v1 import demo_pb2, media_pb2
-from engine.access.scope import authorize, caller_request_id, may_take_place
+from engine.access.scope import authorize, caller_request_id, may_take_place, shown
 from engine.access.tokens import Principal
 from engine.kernel.commands import Request
 from engine.kernel.errors import Forbidden, Invalid, Missing
@@ -86,7 +86,8 @@ class Servicers:
             if outcome.repeated:
                 authorize(principal, machine, outcome.state, command)
             answer: Message = respond(version=outcome.version, repeated_request=outcome.repeated)
-            getattr(answer, verb.machine).CopyFrom(self._views.of(stream, outcome.state))
+            seen = shown(principal, verb.machine, outcome.state)
+            getattr(answer, verb.machine).CopyFrom(self._views.of(stream, seen))
             return answer
 
         return run

@@ -9,7 +9,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from attend.v1 import watch_pb2
-from engine.access.scope import is_hidden, sees_stream, sites_of, within
+from engine.access.scope import is_hidden, sees_event, sees_stream, sites_of, within
 from engine.access.tokens import Principal
 from engine.kernel.canonical import canonical_bytes
 from engine.kernel.errors import Missing
@@ -47,16 +47,24 @@ class Watching:
             async for one in news:
                 if isinstance(one, Heartbeat):
                     yield watch_pb2.WatchResponse(heartbeat=watch_pb2.Heartbeat(position=one.position))
-                elif await self._wanted(one.stream, message.site_id, principal, seen):
+                elif await self._wanted(one, message.site_id, principal, seen):
                     yield watch_pb2.WatchResponse(event=event_of(one))
 
+    async def _told(self, recorded: Recorded, principal: Principal) -> bool:
+        """Return whether the caller may see one event of a stream that belongs to several sites."""
+        if recorded.stream.machine != "directory":
+            return True
+        state = await self._ports.executor.state(recorded.stream)
+        return sees_event(principal, recorded.stream.machine, state, recorded.event)
+
     async def _wanted(
-        self, stream: Stream, site_id: str, principal: Principal, seen: "OrderedDict[Stream, bool]"
+        self, recorded: Recorded, site_id: str, principal: Principal, seen: "OrderedDict[Stream, bool]"
     ) -> bool:
-        """Return whether the caller may see a stream, and asked for its site. Where a stream belongs never changes.
+        """Return whether the caller may see an event and asked for its site. Where a stream belongs never changes.
 
         Only what is hidden for now (a drill nobody is told of) is asked for again.
         """
+        stream = recorded.stream
         if stream not in seen:
             state = await self._ports.executor.state(stream)
             if is_hidden(principal, state):
@@ -67,7 +75,7 @@ class Watching:
                 await keep_read(self._ports, principal, state, "watch")
             if len(seen) > REMEMBERED_STREAMS:
                 seen.popitem(last=False)
-        return seen[stream]
+        return seen[stream] and await self._told(recorded, principal)
 
 
 def event_of(recorded: Recorded) -> watch_pb2.WatchEvent:

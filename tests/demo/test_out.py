@@ -2,6 +2,9 @@
 
 import fcntl
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +54,32 @@ def test_what_still_runs_is_left_alone(tmp_path: Path, held: str) -> None:
     assert (tmp_path / "data" / "attend.db").read_text() == "served"
     os.close(claim(tmp_path))
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.timeout(90)
+def test_a_demonstration_that_is_ended_ends_what_it_started(tmp_path: Path) -> None:
+    """SIGTERM while it plays: the server and the far side are gone with it, and the folder is free."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "engine", "demo", "--headless", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as playing:
+        assert playing.stdout is not None
+        for line in playing.stdout:  # until the server is up and the story runs
+            if "REACTION" in line or (out / "ports.json").exists():
+                break
+        children = _descendants(playing.pid)
+        playing.terminate()
+        playing.stdout.read()
+
+    assert playing.returncode == 128 + signal.SIGTERM
+    assert children and not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    os.close(claim(out))
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they started."""
+    mine = [
+        int(one)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for one in (task / "children").read_text().split()
+    ]
+    return mine + [one for child in mine for one in _descendants(child)]

@@ -8,14 +8,77 @@ from typing import Any
 import grpc
 import pytest
 
-from attend.v1 import sessions_pb2, watch_pb2
+from attend.v1 import directory_pb2, sessions_pb2, watch_pb2
 from attend.v1.watch_pb2_grpc import WatchServiceStub
 from engine.kernel.ids import Stream
 from engine.runtime.limits import Limits
 from engine.services.interceptors import CallLimits
-from tests.services.house import SECRET, House, header, house, info_of, schedule
+from tests.services.house import ORG, SECRET, SITE, House, header, house, info_of, schedule
 
 CODE = grpc.StatusCode
+
+
+async def organized(home: House) -> None:
+    """Two sites, a person for each and one for both, each with a licence."""
+    every = home.as_("medical_director", sites=("*",))
+    calls: list[tuple[str, dict[str, Any]]] = [("RegisterOrganization", {"name": "Org"})]
+    for site in (SITE, "site-2"):
+        words = {
+            "name": site,
+            "state": "CA",
+            "setting": "idtf",
+            "address": "1 Way",
+            "ems_address": "1 Way",
+            "ems_phone": "911",
+            "time_zone": "America/Los_Angeles",
+        }
+        calls += [("RegisterSite", {"site_id": site, **words})]
+        calls += [
+            ("RegisterRoom", {"site_id": site, "room_id": f"ct-{site}", "name": "CT", "modality": "CT"})
+        ]
+    for name, sites in (("here", (SITE,)), ("there", ("site-2",)), ("both", (SITE, "site-2")), ("all", ())):
+        person = {
+            "person_id": name,
+            "name": name,
+            "role": "physician",
+            "sites": sites,
+            "phone": f"555-{name}",
+        }
+        calls += [("RegisterPerson", person)]
+        calls += [
+            ("RecordCredential", {"person_id": name, "kind": "licence", "state": "CA", "source": "board"})
+        ]
+    calls += [("SetRoster", {"site_id": "site-2", "rung": "primary", "people": ["there"]})]
+    for number, (verb, fields) in enumerate(calls):
+        asked = getattr(directory_pb2, f"{verb}Request")(
+            header=header(f"directory-{number}"), organization_id=ORG, **fields
+        )
+        by = home.as_("operator", sites=("*",)) if verb == "RegisterOrganization" else every
+        await getattr(home.directory, verb)(asked, metadata=by)
+
+
+@pytest.mark.hazard("H-31")
+async def test_the_directory_shows_a_person_their_own_sites(home: House) -> None:
+    """Read, answered to a command or watched: nobody and nothing of another site; who covers all sees all."""
+    await organized(home)
+    read = directory_pb2.GetDirectoryRequest(organization_id=ORG)
+    mine = (await home.directory.GetDirectory(read, metadata=home.as_("technologist"))).directory
+    whole = (await home.directory.GetDirectory(read, metadata=home.as_("auditor", sites=("*",)))).directory
+    told = await home.directory.RecordCredential(
+        directory_pb2.RecordCredentialRequest(
+            header=header("bls"), organization_id=ORG, person_id="both", kind="bls", source="card"
+        ),
+        metadata=home.as_("compliance_officer"),
+    )
+    watch = home.watches.Watch(watch_pb2.WatchRequest(), metadata=home.as_("technologist"))
+    seen = await events(watch, 1 + 2 + 6 + 1)
+
+    assert "555-there" in str(whole) and "ct-site-2" in str(whole)
+    for shown in (mine, told.directory):
+        assert not [word for word in ("555-there", "ct-site-2") if word in str(shown)]
+        assert all(word in str(shown) for word in ("555-here", "555-both", "555-all", f"ct-{SITE}"))
+    assert [one.type for one in seen][-1] == "CredentialRecorded"
+    assert "there" not in "".join(one.summary_json for one in seen)
 
 
 async def weigh(home: House, count: int, first: int = 0, session_id: str = "ses-1") -> None:
