@@ -93,21 +93,29 @@ class Registry:
     async def treats_elsewhere(self, physician_id: str, session_id: str) -> bool:
         """Return whether a physician treats a patient's reaction in another session than this one.
 
-        Somebody there treats who can be heard there or has directed treatment; who is only on the way treats nobody.
+        Somebody there treats who can be heard there or whose treatment was directed; who is only on the way treats
+        nobody. Somebody who directs without having been assigned treats until another physician is there; who was
+        assigned and left treats no more.
         """
-        reacting = sorted(name for name, open_ in self._cared.items() if open_ and name != session_id)
-        for session in await self._with(physician_id, reacting):
-            if not session.drill and (session.in_phase(*CONNECTED) or await self._directed(session)):
+        for name in sorted(name for name, open_ in self._cared.items() if open_ and name != session_id):
+            session: SessionState = await self._executor.state(Stream("session", name))
+            assigned = session.physician.person_id if session.physician else ""
+            if session.drill or (session.physician_present and assigned != physician_id):
+                continue
+            directors = await self._directors(session)
+            heard = bool(directors) or session.in_phase(*CONNECTED)
+            if (
+                (heard and session.physician_present)
+                if assigned == physician_id
+                else physician_id in directors
+            ):
                 return True
         return False
 
-    async def _directed(self, session: SessionState) -> bool:
-        """Return whether treatment of an open reaction of a session was directed."""
-        for reaction_id in session.open_reactions:
-            reaction: ReactionState = await self._executor.state(Stream("reaction", reaction_id))
-            if reaction.directed_at is not None:
-                return True
-        return False
+    async def _directors(self, session: SessionState) -> set[str]:
+        """Return who directed last in each open reaction of a session."""
+        reactions = [await self._executor.state(Stream("reaction", name)) for name in session.open_reactions]
+        return {one.directed_by for one in reactions if one.directed_at is not None}
 
     async def _with(self, physician_id: str, session_ids: Iterable[str]) -> list[SessionState]:
         """Return those of some sessions where a physician is there."""
@@ -122,7 +130,9 @@ class Registry:
     async def physician_connected(self, session_id: str) -> bool:
         """Return whether a session's physician is there: heard by the line or by phone, or directing treatment."""
         session: SessionState = await self._executor.state(Stream("session", session_id))
-        return session.physician_present and (session.in_phase(*CONNECTED) or await self._directed(session))
+        return session.physician_present and bool(
+            session.in_phase(*CONNECTED) or await self._directors(session)
+        )
 
     async def doses_of(self, session_id: str, *, but: str) -> tuple[Medication, ...]:
         """Return what was given in a session's reactions, without those of one reaction, by time."""

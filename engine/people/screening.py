@@ -67,8 +67,9 @@ class ScreeningEnrichers:
         return replace(command, evidence=await self._ask(state, screening), agent_known=known)
 
     async def weight(self, state: SessionState, command: c.RecordWeight, request: Request) -> Command:
-        """Fill what the weight known before has against a new one."""
-        return replace(command, doubt=weight_doubt(self._pack, command.weight_kg, state.weight_kg))
+        """Fill what the weight known before has against a new one; a doubt that a feed brings stands."""
+        doubt = command.doubt or weight_doubt(self._pack, command.weight_kg, state.weight_kg)
+        return replace(command, doubt=doubt)
 
     async def _ask(self, state: SessionState, screening: Screening | None) -> ScreeningEvidence | None:
         if screening is None:

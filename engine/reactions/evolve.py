@@ -191,5 +191,8 @@ def evolve(state: ReactionState, event: Event, at: dt.datetime) -> ReactionState
 
 
 def fold_one(state: ReactionState, recorded: Recorded) -> ReactionState:
-    """Fold one recorded event."""
-    return evolve(state, recorded.event, recorded.at)
+    """Fold one recorded event; who graded or ordered last directs."""
+    after = evolve(state, recorded.event, recorded.at)
+    if isinstance(recorded.event, e.ReactionGraded | e.StepOrdered):
+        return replace(after, directed_by=recorded.actor.person_id)
+    return after

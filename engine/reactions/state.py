@@ -269,6 +269,7 @@ class ReactionState:
     given: tuple[Medication, ...] = ()
     given_elsewhere: tuple[Medication, ...] = ()
     directed_at: dt.datetime | None = None
+    directed_by: str = ""
     emergency_called_at: dt.datetime | None = None
     emergency_address: str = ""
     resolved_at: dt.datetime | None = None

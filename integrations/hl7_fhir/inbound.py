@@ -229,6 +229,7 @@ def _order(
         weight_kg=weight,
         height_cm=height,
         warnings=tuple(text for text in (*patient_warnings, time_warning, *warnings) if text),
+        weight_taken_back=weight is None and warnings[0] == f"weight: {v2_fields.TAKEN_BACK}",
     )
 
 

@@ -56,6 +56,7 @@ UNCONFIRMED = ("scheduled", "preparing", "requested", "identifying")
 """Phases in which nobody has confirmed who the patient is."""
 
 PRODUCTION = ("", "P")
+TAKEN_BACK = "Whoever sent this weight has taken it back: weigh the patient."
 UNKNOWN = "unknown"
 OVER = ("closing", "signed", "sealed", "cancelled", "declined")
 ACTOR = Actor.system("hl7")
@@ -226,6 +227,9 @@ class Intake:
             await self._allergies(order.allergies, state, cause)
             amend = session.AmendOrder(order=_order(order), planned_at=order.planned_at, room_id=order.room)
             await self._execute(f"{cause}:amend", stream, amend)
+            if order.weight_taken_back and state.weight_kg is not None and state.weight_method == "order":
+                doubtful = session.RecordWeight(weight_kg=state.weight_kg, method="order", doubt=TAKEN_BACK)
+                await self._execute(f"{cause}:weight", stream, doubtful)
             if order.weight_kg is not None and order.weight_kg != state.weight_kg:
                 if state.weight_kg is not None and state.weight_method != "order":
                     raise _HeldHere("WEIGHT_DIFFERS", "OBX-5 differs from the weight taken in the room")

@@ -27,6 +27,8 @@ _KINDS: Final = {
 _SEVERITIES: Final = {"SV": "severe", "MO": "moderate", "MI": "mild", "U": ""}
 _UNIT_ALIASES: Final = {"[LB_AV]": "LB", "LBS": "LB", "[IN_I]": "IN", "INCH": "IN", "KGS": "KG"}
 _NOT_A_RESULT: Final = ("X", "D", "W", "N", "I", "O")
+_TAKEN_BACK: Final = ("X", "D", "W")
+TAKEN_BACK: Final = "OBX-11 takes back what was sent before"
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{0,6})?")
 _TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)?(\d\d)?(?:\.\d{1,4})?)?([+-]\d{4})?")
 
@@ -274,12 +276,17 @@ def measured(
     found: list[tuple[str, Decimal]] = []
     warning = ""
     for segment in scope:
-        sent = segment.raw(5)
-        if segment.name != "OBX" or segment.text(11).upper() in _NOT_A_RESULT or sent in ("", NULL):
+        sent, status = segment.raw(5), segment.text(11).upper()
+        if segment.name != "OBX" or (
+            status not in _TAKEN_BACK and (status in _NOT_A_RESULT or sent in ("", NULL))
+        ):
             continue
         kinds = alternates(segment, 3)
         mapped = any(kind.code in codes for kind in kinds)
         if not mapped and not {segment.text(3, 2).lower(), segment.text(3, 5).lower()} & set(texts):
+            continue
+        if status in _TAKEN_BACK:
+            warning = f"{name}: {TAKEN_BACK}"
             continue
         if kinds and not mapped:
             warning = f"{name}: OBX-3 is a code that the profile does not map"

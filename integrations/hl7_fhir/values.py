@@ -92,6 +92,7 @@ class OrderMessage:
 
     `site` and `room` are ours (from the profile), `planned_at` is UTC, `weight_kg` and `height_cm` exact or None.
     `contrast` is the class of contrast the procedure's code stands for. On cancel only the numbers are certain.
+    `weight_taken_back`: the sender says that the weight sent before is none (OBX-11), and gives no other.
     """
 
     action: Literal["schedule", "amend", "cancel"]
@@ -112,6 +113,7 @@ class OrderMessage:
     weight_kg: Decimal | None
     height_cm: Decimal | None
     warnings: tuple[str, ...] = ()
+    weight_taken_back: bool = False
 
     @property
     def number(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -160,3 +161,34 @@ async def test_a_message_with_unusable_delimiters_is_listed_by_its_own_name(desk
 
     assert answer.code == "AR"
     assert (listed.control_id, listed.message_type) == ("O7", "ORM^O01")
+
+
+@pytest.mark.hazard("H-13")
+@pytest.mark.parametrize("status", ["W", "D", "X"])
+async def test_a_weight_that_is_taken_back_is_doubted_aloud(desk: Desk, status: str) -> None:
+    """Posted for the wrong patient: it stays as the last that is known, says so wherever doses are, and is a notice."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")
+    weight = "OBX|1|NM|29463-7^Weight^LN||50|kg|||||{}\r"
+    await desk.send(raw + weight.format("F").encode())
+    changed = raw.replace(b"|O9|", b"|O10|").replace(b"ORC|NW", b"ORC|XO")
+    await desk.send(changed + weight.format(status).encode())
+    [weighed] = [one for one in await desk.sessions() if one.weight_kg]
+    last = (await desk.messages())[-1]
+
+    assert "taken it back" in weighed.weight_doubt
+    assert (last.phases, last.notices) == (("applied",), ("weight: OBX-11 takes back what was sent before",))
+    await desk.send(changed.replace(b"|O10|", b"|O11|") + weight.format("C").replace("|50|", "|20|").encode())
+    [weighed] = [one for one in await desk.sessions() if one.weight_kg]
+    assert (weighed.weight_kg, weighed.weight_doubt) == (Decimal(20), "")
+
+
+async def test_a_taken_back_weight_says_nothing_of_the_one_that_follows(desk: Desk) -> None:
+    """The corrected result of the same message counts; a first order without one has no weight."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")
+    wrong = b"OBX|1|NM|29463-7^Weight^LN||50|kg|||||W\r"
+    right = b"OBX|2|NM|29463-7^Weight^LN||20|kg|||||F\r"
+    await desk.send(raw + wrong + right)
+    await desk.send(raw.replace(b"ACC9", b"ACC8").replace(b"|O9|", b"|O8|") + wrong)
+    weights = sorted(str(one.weight_kg) for one in await desk.sessions())
+
+    assert weights == ["20", "None", "None"]

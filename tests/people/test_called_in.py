@@ -225,3 +225,22 @@ async def test_who_is_where_is_learned_again_after_a_restart(called: Town) -> No
     assert await fresh.treats_elsewhere(DOC.person_id, "ses-2")
     assert not await fresh.treats_elsewhere(DOC.person_id, "ses-1")
     assert not await fresh.treats_elsewhere(TECH.person_id, "ses-2")
+
+
+@pytest.mark.hazard("H-03")
+async def test_who_directs_without_having_answered_takes_no_other_room() -> None:
+    """Graded from afar with the ring still ringing: a plain request elsewhere needs somebody else till it is over."""
+    async with town() as room:
+        for name in ("ses-1", "ses-2"):
+            await requested(room, name)
+        await room.do("session", "ses-1", c.ReportReaction())
+        grade = GradeReaction(severity=Severity.SEVERE, presentation="anaphylaxis")
+        await room.do("reaction", "ses-1-r1", grade, DOC)
+        with pytest.raises(Rejected, match="PHYSICIAN_IN_REACTION"):
+            await room.do("ring", "ses-2-1", AnswerRing(), DOC)
+        assert not await room.registry.treats_elsewhere("md-9", "ses-2")
+        assert not await room.registry.treats_elsewhere(DOC.person_id, "ses-1")
+        await room.do("session", "ses-1", c.ReportReactionClosed(reaction_id="ses-1-r1"))
+        await room.do("ring", "ses-2-1", AnswerRing(), DOC)
+
+        assert (await state(room, "session", "ses-2")).physician_present
