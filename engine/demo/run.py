@@ -7,6 +7,7 @@ import asyncio
 import datetime as dt
 import json
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ from engine.runtime.ids import RandomIds
 
 PORTS = {"grpc": 50051, "http": 8080, "mllp": 2575}
 START_S = 40.0
+#: How this very command was called, to be typed again.
+ATTEND = shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "attend" else "attend"
 STORY_S = 180.0
 DELIVERY_S = 30.0
 COVERAGE = "cov-demo-1"
@@ -457,8 +460,12 @@ def _conclude(stage: Stage) -> None:
         documents = [name for name in document_files() if (stage.out / name).exists()]
         papers = ", ".join(["record.json", "record.pdf", *documents, "oru.hl7", "fhir/"])
         stage.say(f"papers in {stage.out}: {papers}")
-        stage.say(f"next: attend verify {stage.out / 'record.json'}   (flip a byte and verify again)")
-    stage.say("next: attend demo --list   attend simulate --sessions 200 --seed 7   attend protocol list")
+        file = shlex.quote(str(stage.out / "record.json"))
+        stage.say(f"next: {ATTEND} verify {file}   (flip a byte and verify again)")
+    else:
+        stage.say("no record: nobody supervised and nothing was injected, so there is nothing to seal")
+    more = ("demo --list", "simulate --sessions 200 --seed 7", "protocol list")
+    stage.say("next: " + "   ".join(f"{ATTEND} {one}" for one in more))
 
 
 async def _serve_on(stage: Stage) -> None:

@@ -89,6 +89,10 @@ class Report:
         return not self.problems
 
 
+BROKEN_LINE = "the layout of this line is broken"
+NO_RECORD = "this is no supervision record, or its first line is broken"
+
+
 class _Broken(Exception):
     """The check cannot go on past these problems."""
 
@@ -157,11 +161,11 @@ class Verifier:
         """Check that every field of the format has its line; return where the events begin."""
         head = tuple(lines[: len(_SKELETON)])
         if head not in self._heads:
-            for line, (shape, prefix) in zip(head, _SKELETON, strict=False):
+            for number, (line, (shape, prefix)) in enumerate(zip(head, _SKELETON, strict=False)):
                 if line == shape.text:
                     continue
                 if prefix == shape.text:
-                    raise _Broken(Problem(shape.owner, "the layout of this line is broken"))
+                    raise _Broken(Problem(shape.owner, BROKEN_LINE if number else NO_RECORD))
                 if line not in self._fields or not line.startswith(prefix):
                     self._field_form(line, shape, prefix)
             self._heads = {head}
@@ -195,7 +199,7 @@ class Verifier:
             raise _Broken(Problem("events", "the list of events does not end"))
         for at in range(start, end):
             if lines[at].endswith(b",") != (at + 1 < end):
-                raise _Broken(Problem(event_named(lines, start, at), "the layout of this line is broken"))
+                raise _Broken(Problem(event_named(lines, start, at), BROKEN_LINE))
         return end
 
     def _event(self, line: bytes) -> tuple[str, bool]:
