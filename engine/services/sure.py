@@ -15,6 +15,8 @@ Sure = Callable[[Any], bool]
 
 #: Patterns that mean the same here as in the library: anchored, without alternatives, no escape but of a dot.
 _PATTERN = re.compile(r"\^((?:[^\\|^$]|\\\.)*)\$")
+#: A pattern for anything that is no blank.
+_SOMETHING = r"\S"
 #: A declared rule of ours against characters: `!this.matches(r'[…]')`.
 _WITHOUT = re.compile(r"!rule \|\| !this\.matches\(r'(\[[^']*\])'\)")
 #: A rule over a whole message: at least one of its fields is given.
@@ -119,9 +121,9 @@ def _doubted(wanted: Any) -> Sure:
 
 def _pattern(wanted: str) -> Sure:
     known = _PATTERN.fullmatch(wanted)
-    if known is None:
+    if known is None and wanted != _SOMETHING:
         return _doubt
-    matches = re.compile(known[1], re.ASCII).fullmatch
+    matches = re.compile(known[1], re.ASCII).fullmatch if known else re.compile(wanted, re.ASCII).search
     return lambda text: matches(text) is not None
 
 

@@ -20,54 +20,28 @@ LIBRARY = Validator()
 #: What the quick look leaves to the library: weights a person can have, a span of time, entries of offline logs.
 DOUBTED_FIELDS = {"weight_kg", "by"}
 DOUBTED_TYPES = {"attend.v1.OfflineEntry", "google.protobuf.Duration"}
-TEXTS = (
-    *(
-        "",
-        "a",
-        "A-1._:z",
-        "-a",
-        "a b",
-        "a/b",
-        "12345678",
-        "1234567",
-        "req:01/x",
-        "0",
-        "0.0",
-        "72.5",
-        "72.",
-        ".5",
-    ),
-    *(
-        "999999",
-        "1000000",
-        "1.2345",
-        "1.23456",
-        "1.0123456789",
-        "1.01234567891",
-        "٣",
-        "７",
-        "é",
-        "李",
-        "a=b",
-        "a.b",
-    ),
-    *("f" * 64, "F" * 64, "f" * 63, "f" * 65, "a\n", "12345678\n", "72.5\n", "a\nb", "a\tb", "a\rb", "\x00"),
-    *(
-        "a\x0bb",
-        "\x1f",
-        "\x7f",
-        "\x85",
-        "\x9f",
-        "\xa0",
-        "\u2027",
-        "\u2028",
-        "\u202e",
-        "\u202f",
-        "\u2065",
-        "\u2066",
-    ),
-    *("\u2069", "\u206a", "😀", "\\", "|", "$", "^"),
+ORDINARY = (
+    "a A-1._:z -a a/b 12345678 1234567 req:01/x 0 0.0 72.5 72. .5 999999 1000000 1.2345 1.23456 a=b a.b"
 )
+DIGITS = ("1.0123456789", "1.01234567891", "٣", "７", "f" * 64, "F" * 64, "f" * 63, "f" * 65)
+BLANK = (
+    "",
+    " ",
+    " \t\n",
+    " a",
+    "a b",
+    "\xa0",
+    "\u2003",
+    "\u3000",
+    "a\n",
+    "12345678\n",
+    "72.5\n",
+    "a\nb",
+    "a\tb",
+)
+HIDDEN = ("\x00", "a\x0bb", "\x1f", "\x7f", "\x85", "\x9f", "a\rb", "\u2028", "\u202e", "\u2066", "\u2069")
+SHOWN = ("\u2027", "\u202f", "\u2065", "\u206a", "é", "李", "😀", "\\", "|", "$", "^")
+TEXTS = (*ORDINARY.split(), *DIGITS, *BLANK, *HIDDEN, *SHOWN)
 NUMBERS = (-(2**31), -2, -1, 0, 1, 2, 3, 5, 10, 14, 15, 2**31 - 1)
 REQUESTS: tuple[Any, ...] = tuple({rpc.request.DESCRIPTOR: None for rpc in rpcs(demo=True)})
 
@@ -169,7 +143,7 @@ def agree(message: Any) -> None:
     quick, slow = sure(message.DESCRIPTOR)(message), not complaints(message)
 
     assert quick <= slow, message
-    assert quick or not slow or doubted(message), message
+    assert quick or not slow or doubted(message), f"teach engine/services/sure.py this rule: {message}"
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
