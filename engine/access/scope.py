@@ -31,7 +31,7 @@ def authorize(principal: Principal | None, machine: Machine, state: Any, command
         raise Missing(f"there is no such {machine.name}")
     within(principal, machine.name, state if state.version else command, stream_id=_own_id(state))
     touched = sites_of(command) if _is_own(principal, state) else sites_of(command) | sites_of(state)
-    if not all(principal.covers(site) for site in touched):
+    if EVERY_SITE not in principal.sites and not touched <= principal.sites:
         raise Forbidden("your sign-in does not cover this site")
     if not _serves(principal, state, command):
         raise Forbidden("your sign-in does not cover the sites of this person")
@@ -55,7 +55,7 @@ def within(principal: Principal, what: str, holder: Any, *, stream_id: str = "")
     if organization != principal.organization_id or is_hidden(principal, holder):
         raise Missing(f"there is no such {what}")
     sites = sites_of(holder)
-    if sites and not any(principal.covers(site) for site in sites):
+    if sites and EVERY_SITE not in principal.sites and sites.isdisjoint(principal.sites):
         raise Forbidden(f"this {what} belongs to a site that your sign-in does not cover")
 
 
@@ -125,6 +125,9 @@ def sees_stream(principal: Principal, machine: str, state: Any) -> bool:
     return sees(principal, state)
 
 
+_OF_PEOPLE = (RegisterPerson, RecordCredential, RecordCredentialRevoked)
+
+
 def _is_own(principal: Principal, state: Any) -> bool:
     """Return whether a thing is the person's own: a physician's window may reach over sites they are not at today."""
     return bool(getattr(state, "physician_id", "") == principal.person_id)
@@ -136,7 +139,7 @@ def _serves(principal: Principal, state: Any, command: Command) -> bool:
     Somebody registered for no site serves all of them. Registering anew changes a person at each of their sites; a
     credential is told by whoever answers for one of them.
     """
-    if not isinstance(command, RegisterPerson | RecordCredential | RecordCredentialRevoked):
+    if not isinstance(command, _OF_PEOPLE):
         return True
     person = state.people.get(command.person_id)
     before = person.sites if person is not None else None

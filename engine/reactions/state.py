@@ -278,7 +278,7 @@ class ReactionState:
 
     def in_phase(self, *names: str) -> bool:
         """Return whether any of the named phases is active."""
-        return any(name in self.phases for name in names)
+        return not frozenset(names).isdisjoint(self.phases)
 
     @property
     def doses(self) -> tuple[Medication, ...]:

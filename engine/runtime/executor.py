@@ -108,7 +108,7 @@ class Executor:
         self._pump = CommitPump(store, self.limits)
         self._cache: OrderedDict[Stream, _Known] = OrderedDict()
         self._locks: WeakValueDictionary[Stream, asyncio.Lock] = WeakValueDictionary()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Future[Outcome], asyncio.Task[None]] = {}
 
     async def open(self) -> None:
         """Learn where the log stands; call once before the first request."""
@@ -123,9 +123,7 @@ class Executor:
         if len(self._running) >= self.limits.commands_in_flight and not request.command.emergency:
             raise Overloaded("commands_in_flight")
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._in_turn(request, principal, answer))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[answer] = asyncio.create_task(self._in_turn(request, principal, answer))
         return await answer
 
     async def state(self, stream: Stream) -> Any:
@@ -151,8 +149,8 @@ class Executor:
 
     async def settle(self) -> None:
         """Wait until no request is in flight."""
-        while self._running:
-            await asyncio.wait(tuple(self._running))
+        while running := [task for task in self._running.values() if not task.done()]:
+            await asyncio.wait(running)
 
     async def _in_turn(self, request: Request, principal: Any, answer: "asyncio.Future[Outcome]") -> None:
         """Run one request in its turn and answer it; a caller that went away has cancelled its answer."""
@@ -168,6 +166,8 @@ class Executor:
         else:
             if not answer.done():
                 answer.set_result(outcome)
+        finally:
+            del self._running[answer]
 
     def _turn(self, stream: Stream) -> asyncio.Lock:
         """Return what holds a stream: one at a time, in the order of asking. It lives as long as somebody asks."""

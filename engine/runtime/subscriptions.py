@@ -150,7 +150,7 @@ class Subscription:
                 else:
                     passed += 1
                 self._position = recorded.position
-            if not page:
+            if len(page) < self._limits.subscription_page_events:
                 break
         return passed
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 from engine.kernel.events import Recorded
 from engine.kernel.store import EventRow, Store
+from engine.runtime.deadlines import Deadlines
 from engine.runtime.limits import Limits
 from engine.store.codec import Codec
 
@@ -21,6 +22,7 @@ class Tail:
         self._store = store
         self._codec = codec
         self._recent: deque[Recorded] = deque(maxlen=limits.tail_events)
+        self._deadlines = Deadlines()
         self._waiting: dict[str | None, set[asyncio.Future[None]]] = {}
         self.head = 0
 
@@ -36,7 +38,7 @@ class Tail:
             self._recent.clear()  # somebody else wrote in between: only the store has it all
         self._recent.extend(events)
         self.head = events[-1].position
-        for session in {None, *(event.correlation for event in events)}:
+        for session in {None, *[event.correlation for event in events]}:
             for waiting in self._waiting.get(session, ()):
                 if not waiting.done():
                     waiting.set_result(None)
@@ -53,8 +55,7 @@ class Tail:
         waiting = self._waiting.setdefault(correlation, set())
         waiting.add(ring)
         try:
-            async with asyncio.timeout(timeout_s):
-                await ring
+            await self._deadlines.within(timeout_s, ring)
         except TimeoutError:
             return False
         finally:

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import lru_cache
 from itertools import compress, repeat
-from operator import attrgetter, is_not
+from operator import attrgetter, is_not, methodcaller
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -48,7 +48,8 @@ def read(message: Message, kind: Any) -> Any:
                 continue
             raise Invalid(name, "this field is required")
         try:
-            given[name] = reader(getattr(message, name))
+            held = getattr(message, name)
+            given[name] = held if reader is None else reader(held)
         except Invalid as error:
             raise Invalid(f"{name}.{error.field}" if error.field else name, error.why) from None
     return kind(**given)
@@ -109,7 +110,7 @@ def moment(stamp: Timestamp) -> dt.datetime:
 @lru_cache(maxsize=1024)
 def _reader(
     kind: Any, descriptor: Descriptor
-) -> tuple[tuple[str, Callable[[Any], bool] | None, bool, Read], ...]:
+) -> tuple[tuple[str, Callable[[Any], Any] | None, bool, Read | None], ...]:
     hints = typing.get_type_hints(kind)
     plan = []
     for field in dataclasses.fields(kind):
@@ -125,15 +126,13 @@ def _reader(
     return tuple(plan)
 
 
-def _presence(field: FieldDescriptor, has_default: bool) -> Callable[[Any], bool] | None:
+def _presence(field: FieldDescriptor, has_default: bool) -> Callable[[Any], Any] | None:
     """Return how to ask whether a caller gave a field; None when whatever is there is taken as given."""
     name = field.name
     if field.has_presence:
-        return lambda message: bool(message.HasField(name))
-    if field.enum_type is not None and not field.is_repeated:
-        return lambda message: getattr(message, name) != 0
-    if has_default:
-        return lambda message: bool(getattr(message, name))
+        return methodcaller("HasField", name)
+    if has_default or (field.enum_type is not None and not field.is_repeated):
+        return attrgetter(name)
     return None
 
 
@@ -144,16 +143,17 @@ def _plain(hint: Any) -> Any:
     return hint
 
 
-def _read_field(field: FieldDescriptor, hint: Any) -> Read:
+def _read_field(field: FieldDescriptor, hint: Any) -> Read | None:
     kind = _plain(hint)
     origin = typing.get_origin(kind)
     if origin in {tuple, frozenset}:
         one = _read_one(field, typing.get_args(kind)[0])
-        return lambda values: origin(one(value) for value in values)
+        return origin if one is None else lambda values: origin(one(value) for value in values)
     return _read_one(field, kind)
 
 
-def _read_one(field: FieldDescriptor, kind: Any) -> Read:
+def _read_one(field: FieldDescriptor, kind: Any) -> Read | None:
+    """Return how a value is read; None for one that is taken as it is."""
     if kind is Decimal:
         return _decimal
     if kind is dt.datetime:
@@ -167,7 +167,7 @@ def _read_one(field: FieldDescriptor, kind: Any) -> Read:
         return lambda number: kind(names[number])
     if dataclasses.is_dataclass(kind):
         return lambda message: read(message, kind)
-    return lambda value: value
+    return None
 
 
 def _decimal(text: str) -> Decimal:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import traceback
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,9 @@ from google.protobuf.message import Message
 from engine.access.table import permit
 from engine.access.tokens import Principal, TokenVerifier, Unauthenticated
 from engine.kernel.errors import AttendError, Overloaded
+from engine.runtime.deadlines import Deadlines
 from engine.runtime.watchers import WatcherTooSlow
 from engine.services.contract import Rpc
-from engine.services.deadlines import Deadlines
 from engine.services.errors import Draining, Refusal, TooLate, Unexpected, refusal
 from engine.services.form import Form
 from engine.services.servicers import Servicers
@@ -27,6 +27,7 @@ from engine.services.servicers import Servicers
 log = logging.getLogger("attend.services")
 
 SCHEME = "bearer "
+TOO_LATE = "the deadline passed; a command may still be done: ask again with the same request id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +83,12 @@ class Pipeline:
         try:
             principal = self._admit(rpc, message, authorization)
             work = self.servicers.unary[rpc.name](message, principal)
-            answer = await self._in_time(work, timeout_s)
+            answer = await self._deadlines.within(self._allowed(timeout_s), work)
         except asyncio.CancelledError:
             self._count(rpc, "CANCELLED")
             raise
+        except TimeoutError:
+            raise self._refused(rpc, TooLate(TOO_LATE)) from None
         except Exception as error:  # noqa: BLE001 - the outermost edge: everything becomes a status here
             raise self._refused(rpc, error) from None
         else:
@@ -133,14 +136,10 @@ class Pipeline:
             raise Unauthenticated("sign in: send the token as `authorization: Bearer …`")
         return self._verifier.verify(authorization[len(SCHEME) :].strip())
 
-    async def _in_time(self, work: Awaitable[Message], timeout_s: float | None) -> Message:
-        allowed = self.limits.deadline_s if timeout_s is None else timeout_s
-        try:
-            return await self._deadlines.within(min(allowed, self.limits.longest_deadline_s), work)
-        except TimeoutError:
-            raise TooLate(
-                "the deadline passed; a command may still be done: ask again with the same request id"
-            ) from None
+    def _allowed(self, timeout_s: float | None) -> float:
+        """Return how long a call may take."""
+        asked = self.limits.deadline_s if timeout_s is None else timeout_s
+        return min(asked, self.limits.longest_deadline_s)
 
     async def _until_drained(
         self, news: AsyncIterator[Message], principal: Principal

@@ -144,16 +144,17 @@ class SqliteStore:
     def _batch(self, batch: Sequence[Commit]) -> list[Committed | Lost]:
         """Write a whole batch in a handful of statements: each gives the interpreter away and must win it back."""
         db = self._writer
-        streams = json.dumps([str(commit.stream) for commit in batch])
+        streams = [str(commit.stream) for commit in batch]
         ids = json.dumps([commit.request.request_id for commit in batch])
-        versions: dict[str, int] = dict(db.execute(_VERSIONS, (streams,)).fetchall())
+        versions: dict[str, int] = dict(db.execute(_VERSIONS, (json.dumps(streams),)).fetchall())
         known = {found for (found,) in db.execute(_KNOWN_REQUESTS, (ids,))}
         (head,) = db.execute("SELECT COALESCE(MAX(position), 0) FROM events").fetchone()
         results: list[Committed | Lost] = []
         won: list[Commit] = []
-        rows: list[EventRow] = []
-        for commit in batch:
-            stream, request_id = str(commit.stream), commit.request.request_id
+        requests: list[tuple[Any, ...]] = []
+        rows: list[tuple[Any, ...]] = []
+        for commit, stream in zip(batch, streams, strict=True):
+            request_id = commit.request.request_id
             if versions[stream] != commit.expected_version or request_id in known:
                 results.append(Lost(expected=commit.expected_version, actual=versions[stream]))
                 continue
@@ -162,13 +163,11 @@ class SqliteStore:
             versions[stream] += len(placed)
             known.add(request_id)
             won.append(commit)
-            rows.extend(placed)
+            requests.append(_request(commit, stream))
+            rows.extend([_event(row, stream) for row in placed])
             results.append(Committed(position=head, events=placed))
-        db.executemany("INSERT INTO requests VALUES (?, ?, ?, ?)", [_request(commit) for commit in won])
-        db.executemany(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_event(row) for row in rows],
-        )
+        db.executemany("INSERT INTO requests VALUES (?, ?, ?, ?)", requests)
+        db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self._effects(won)
         return results
 
@@ -395,9 +394,9 @@ def _timer(found: Sequence[Any]) -> TimerRow:
     )
 
 
-def _request(commit: Commit) -> tuple[Any, ...]:
+def _request(commit: Commit, stream: str) -> tuple[Any, ...]:
     request = commit.request
-    return request.request_id, request.fingerprint, str(request.stream), request.version
+    return request.request_id, request.fingerprint, stream, request.version
 
 
 def _timer_values(timer: TimerRow) -> tuple[Any, ...]:
@@ -409,10 +408,10 @@ def _send(send: OutboxRow) -> tuple[Any, ...]:
     return send.key, send.kind, str(send.stream), body, send.correlation
 
 
-def _event(row: EventRow) -> tuple[Any, ...]:
+def _event(row: EventRow, stream: str) -> tuple[Any, ...]:
     return (
         row.position,
-        str(row.stream),
+        stream,
         row.stream.machine,
         row.version,
         row.type,

@@ -1,7 +1,7 @@
 """What is unexpected about an accepted command: each name is an exception of the record."""
 
-import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from engine.kernel.commands import Command
 from engine.kernel.machine import Context
@@ -12,30 +12,47 @@ from engine.workflows.session.state import SessionState
 
 def flag(s: SessionState, m: Command, x: Context) -> tuple[str, ...]:
     """Name what is unexpected about an accepted command."""
-    flags = []
-    if s.in_phase("signed", "sealed") and type(m).fact:
-        flags.append("late")
-    if isinstance(m, c.ReportOfflineLog):
-        flags.append("offline")
-        if any(entry.at > x.now for entry in m.entries):
-            flags.append("device_clock_ahead")
-    if isinstance(m, c.RecordContrastGiven):
-        flags.extend(_odd_contrast(s, m, x.now))
-    if isinstance(m, c.ReportReaction) and m.onset_at is not None and m.onset_at > x.now:
-        flags.append("onset_in_future")
-    if isinstance(m, c.RequestSupervision) and m.nobody_to_ring:
-        flags.append("nobody_to_ring")
-    if isinstance(m, c.StartInjection) and x.actor.person_id != s.technologist_id:
-        flags.append("another_technologist")
-    if isinstance(m, c.RecordWeight) and m.doubt:
-        flags.append("weight_doubtful")
-    if isinstance(m, c.ScheduleSession | c.AmendOrder) and _other_modality(m):
-        flags.append("room_modality_mismatch")
-    if isinstance(m, c.ClearForContrast) and not m.agent_known:
-        flags.append("agent_unknown")
-    if isinstance(m, c.ClearForContrast) and _outdated(s, m.agent):
-        flags.append("premedication_outdated")
-    return tuple(flags)
+    late = ("late",) if type(m).fact and s.in_phase("signed", "sealed") else ()
+    odd = _ODD.get(type(m))
+    return (*late, *odd(s, m, x)) if odd is not None else late
+
+
+def _odd_order(s: SessionState, m: c.ScheduleSession | c.AmendOrder, x: Context) -> Iterator[str]:
+    if _other_modality(m):
+        yield "room_modality_mismatch"
+
+
+def _odd_request(s: SessionState, m: c.RequestSupervision, x: Context) -> Iterator[str]:
+    if m.nobody_to_ring:
+        yield "nobody_to_ring"
+
+
+def _odd_weight(s: SessionState, m: c.RecordWeight, x: Context) -> Iterator[str]:
+    if m.doubt:
+        yield "weight_doubtful"
+
+
+def _odd_clearance(s: SessionState, m: c.ClearForContrast, x: Context) -> Iterator[str]:
+    if not m.agent_known:
+        yield "agent_unknown"
+    if _outdated(s, m.agent):
+        yield "premedication_outdated"
+
+
+def _odd_start(s: SessionState, m: c.StartInjection, x: Context) -> Iterator[str]:
+    if x.actor.person_id != s.technologist_id:
+        yield "another_technologist"
+
+
+def _odd_reaction(s: SessionState, m: c.ReportReaction, x: Context) -> Iterator[str]:
+    if m.onset_at is not None and m.onset_at > x.now:
+        yield "onset_in_future"
+
+
+def _odd_log(s: SessionState, m: c.ReportOfflineLog, x: Context) -> Iterator[str]:
+    yield "offline"
+    if any(entry.at > x.now for entry in m.entries):
+        yield "device_clock_ahead"
 
 
 def _other_modality(m: c.ScheduleSession | c.AmendOrder) -> bool:
@@ -48,7 +65,7 @@ def _outdated(s: SessionState, agent: str) -> bool:
     return s.premedication is not None and s.premedication.at(agent, planned).outdated
 
 
-def _odd_contrast(s: SessionState, m: c.RecordContrastGiven, now: dt.datetime) -> Iterator[str]:
+def _odd_contrast(s: SessionState, m: c.RecordContrastGiven, x: Context) -> Iterator[str]:
     if not s.injecting:
         yield "bypass"
     if s.cleared_agent and folded(m.agent) != folded(s.cleared_agent):
@@ -57,7 +74,20 @@ def _odd_contrast(s: SessionState, m: c.RecordContrastGiven, now: dt.datetime) -
         yield "class_not_ordered"
     if s.in_phase("closing", "cancelled", "declined"):
         yield "out_of_phase"
-    if m.given_at > now:
+    if m.given_at > x.now:
         yield "given_in_future"
     if s.opened_at is not None and m.given_at < s.opened_at:
         yield "given_before_scheduled"
+
+
+_ODD: Mapping[type[Command], Callable[[SessionState, Any, Context], Iterator[str]]] = {
+    c.ScheduleSession: _odd_order,
+    c.AmendOrder: _odd_order,
+    c.RequestSupervision: _odd_request,
+    c.RecordWeight: _odd_weight,
+    c.ClearForContrast: _odd_clearance,
+    c.StartInjection: _odd_start,
+    c.RecordContrastGiven: _odd_contrast,
+    c.ReportReaction: _odd_reaction,
+    c.ReportOfflineLog: _odd_log,
+}

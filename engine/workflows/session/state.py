@@ -449,7 +449,7 @@ class SessionState:
 
     def in_phase(self, *names: str) -> bool:
         """Return whether any of the named phases is active."""
-        return any(name in self.phases for name in names)
+        return not frozenset(names).isdisjoint(self.phases)
 
     @property
     def open_gap(self) -> Gap | None:

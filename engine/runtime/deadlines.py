@@ -1,4 +1,4 @@
-"""Deadlines of calls: one timer for all that end in the same moment, instead of one for each.
+"""Deadlines of what waits: one timer for all that end in the same moment, instead of one for each.
 
 Rule: nothing is cut before its time, nor later than GRAIN_S after it.
 """
@@ -12,7 +12,7 @@ GRAIN_S = 0.05
 
 
 class Deadlines:
-    """Holds the tasks of calls under way by the moment they end at; a task has one deadline at a time."""
+    """Holds waiting tasks by the moment their time is over; a task waits for one thing at a time."""
 
     def __init__(self) -> None:
         self._due: dict[int, set[asyncio.Task[Any]]] = {}
@@ -23,10 +23,11 @@ class Deadlines:
 
     async def within(self, seconds: float, work: Awaitable[T]) -> T:
         """Return what comes of the work. Raises TimeoutError, with the work cancelled, when it takes longer."""
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None  # it is awaited, so something runs it
         asked = task.cancelling()
-        due = self._at(seconds)
+        due = self._at(loop, seconds)
         due.add(task)
         try:
             return await work
@@ -40,14 +41,14 @@ class Deadlines:
             else:
                 task.uncancel()
 
-    def _at(self, seconds: float) -> "set[asyncio.Task[Any]]":
+    def _at(self, loop: asyncio.AbstractEventLoop, seconds: float) -> "set[asyncio.Task[Any]]":
         """Return who else ends by then; the first one there sets the timer."""
-        loop = asyncio.get_running_loop()
         tick = int((loop.time() + seconds) / GRAIN_S) + 1
-        if tick not in self._due:
-            self._due[tick] = set()
+        due = self._due.get(tick)
+        if due is None:
+            due = self._due[tick] = set()
             loop.call_at(tick * GRAIN_S, self._end, tick)
-        return self._due[tick]
+        return due
 
     def _end(self, tick: int) -> None:
         late = self._due.pop(tick)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.services.deadlines import GRAIN_S, Deadlines
+from engine.runtime.deadlines import GRAIN_S, Deadlines
 
 
 async def forever() -> None:
