@@ -101,11 +101,11 @@ class Room:
         return await self.news.stream("RingStarted", self.session_id)
 
     async def reacting(self) -> str:
-        """Report a reaction and let a physician grade it severe anaphylaxis; return the reaction."""
+        """Report a reaction, graded severe anaphylaxis by a physician who takes no ring since; return it."""
         await self.do("tech-1", "SessionService.ReportReaction")
         reaction_id = await self.news.stream("ReactionOpened", self.session_id)
         grade = {"reaction_id": reaction_id, "severity": "SEVERITY_SEVERE", "presentation": "anaphylaxis"}
-        await self.do("physician-1", "ReactionService.GradeReaction", grade)
+        await self.do("physician-3", "ReactionService.GradeReaction", grade)
         return reaction_id
 
     async def close(self) -> None:

@@ -43,7 +43,7 @@ async def test_every_fact_of_such_a_time_is_taken(room: Room, at: str, day: dict
     reaction_id = await room.news.stream("ReactionOpened", room.session_id)
     mine = {"reaction_id": reaction_id}
     grade = {**mine, "severity": "SEVERITY_SEVERE", "presentation": "anaphylaxis"}
-    await room.do("physician-1", "ReactionService.GradeReaction", grade)
+    await room.do("physician-3", "ReactionService.GradeReaction", grade)
     dose = {**mine, "drug": "epinephrine", "route": "IM", "dose_mg": "0.3", "given_at": at}
     await room.do("responder-1", "ReactionService.RecordMedicationGiven", dose)
     await room.do(
@@ -52,9 +52,9 @@ async def test_every_fact_of_such_a_time_is_taken(room: Room, at: str, day: dict
     await room.do(
         "tech-1", "ReactionService.RecordFollowUp", {**mine, "follow_up": dict.fromkeys(FOLLOW_UP, at)}
     )
-    await room.do("physician-1", "ReactionService.ReportResolved", mine)
+    await room.do("physician-3", "ReactionService.ReportResolved", mine)
 
-    caller = room.caller("physician-1")
+    caller = room.caller("physician-3")
     found = await caller.call("ReactionService.GetReaction", mine)
     assert [one.given_at.ToJsonString() for one in found.reaction.given] == [at]
     await caller.call(

@@ -94,13 +94,13 @@ async def test_a_missing_weight(room: Room) -> None:
     reaction_id = await room.reacting()
     order = await _epinephrine(room, reaction_id)
 
-    refused = await room.refused("physician-1", "ReactionService.OrderStep", order)
+    refused = await room.refused("physician-3", "ReactionService.OrderStep", order)
     assert refused.reason == "WEIGHT_MISSING"
     assert "weight" in refused.sentence
 
     weight = {"reaction_id": reaction_id, "weight_kg": "20", "method": "scale"}
     await room.do("tech-1", "ReactionService.RecordPatientWeight", weight)
-    answer = await room.do("physician-1", "ReactionService.OrderStep", order)
+    answer = await room.do("physician-3", "ReactionService.OrderStep", order)
     assert answer.reaction.steps[order["step_id"]].order.dose_mg
 
 
@@ -111,11 +111,11 @@ async def test_a_dose_over_its_cap(room: Room) -> None:
     reaction_id = await room.reacting()
     order = {**await _epinephrine(room, reaction_id), "dose_mg": "3"}
 
-    refused = await room.refused("physician-1", "ReactionService.OrderStep", order)
+    refused = await room.refused("physician-3", "ReactionService.OrderStep", order)
     assert refused.reason == "DOSE_OVER_CAP"
 
     reason = {"override_reason": "demonstration of an override"}
-    answer = await room.do("physician-1", "ReactionService.OrderStep", {**order, **reason})
+    answer = await room.do("physician-3", "ReactionService.OrderStep", {**order, **reason})
     assert answer.reaction.steps[order["step_id"]].order.dose_mg == "3"
     assert "StepOrdered" in [kind for _, _, kind, _ in await room.events()]
 
