@@ -5,6 +5,7 @@ Rule: nothing is cut before its time, nor later than GRAIN_S after it.
 
 import asyncio
 from collections.abc import Awaitable
+from functools import cached_property
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,11 +24,10 @@ class Deadlines:
 
     async def within(self, seconds: float, work: Awaitable[T]) -> T:
         """Return what comes of the work. Raises TimeoutError, with the work cancelled, when it takes longer."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
+        task = asyncio.current_task(self._loop)
         assert task is not None  # it is awaited, so something runs it
         asked = task.cancelling()
-        due = self._at(loop, seconds)
+        due = self._at(seconds)
         due.add(task)
         try:
             return await work
@@ -41,13 +41,18 @@ class Deadlines:
             else:
                 task.uncancel()
 
-    def _at(self, loop: asyncio.AbstractEventLoop, seconds: float) -> "set[asyncio.Task[Any]]":
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The one event loop it runs in; asking asyncio which that is costs a system call every time."""
+        return asyncio.get_running_loop()
+
+    def _at(self, seconds: float) -> "set[asyncio.Task[Any]]":
         """Return who else ends by then; the first one there sets the timer."""
-        tick = int((loop.time() + seconds) / GRAIN_S) + 1
+        tick = int((self._loop.time() + seconds) / GRAIN_S) + 1
         due = self._due.get(tick)
         if due is None:
             due = self._due[tick] = set()
-            loop.call_at(tick * GRAIN_S, self._end, tick)
+            self._loop.call_at(tick * GRAIN_S, self._end, tick)
         return due
 
     def _end(self, tick: int) -> None:

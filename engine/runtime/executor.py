@@ -122,8 +122,9 @@ class Executor:
         """
         if len(self._running) >= self.limits.commands_in_flight and not request.command.emergency:
             raise Overloaded("commands_in_flight")
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._running[answer] = asyncio.create_task(self._in_turn(request, principal, answer))
+        loop = self._pump.loop
+        answer: asyncio.Future[Outcome] = loop.create_future()
+        self._running[answer] = loop.create_task(self._in_turn(request, principal, answer))
         return await answer
 
     async def state(self, stream: Stream) -> Any:

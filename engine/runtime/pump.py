@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 
 from engine.kernel.errors import Overloaded, Unavailable
 from engine.kernel.store import Commit, Committed, Lost, Store
@@ -32,6 +33,11 @@ class CommitPump:
         self._hurry = False
         self.batches = 0
 
+    @cached_property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The one event loop it runs in; asking asyncio which that is costs a system call every time."""
+        return asyncio.get_running_loop()
+
     async def commit(
         self, commit: Commit, on_durable: OnDurable, *, urgent: bool = False
     ) -> Committed | Lost:
@@ -42,14 +48,14 @@ class CommitPump:
         """
         if len(self._waiting) >= self._limits.commit_queue and not urgent:
             raise Overloaded("commit_queue")
-        answer: asyncio.Future[Committed | Lost] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Committed | Lost] = self.loop.create_future()
         if urgent:
             self._waiting.appendleft((commit, on_durable, answer))
             self._hurry = True
         else:
             self._waiting.append((commit, on_durable, answer))
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+            self._task = self.loop.create_task(self._run())
         return await answer
 
     async def _run(self) -> None:
