@@ -358,7 +358,8 @@ def _bands(pack: Pack) -> Iterator[Finding]:
             before = max((b for b in pack.child_bands if b.from_years <= age), key=_start, default=None)
             row_id = before.id if before else "child_band"
             yield Finding(rule="child_band", row_id=row_id, sentence=f"no band for a child of {age} years")
-    if child_band(pack, 0, 0) is None:
+    newborn = child_band(pack, 0, 0)
+    if newborn is None or newborn.max_age_days is None:
         yield Finding(rule="child_band", row_id="child_band", sentence="no band for a newborn")
 
 

@@ -96,12 +96,23 @@ def parse_packs(texts: Mapping[str, str]) -> Mapping[str, Pack]:
 
     Raises Invalid: its field reads "file row field", its reason says what to write instead.
     """
-    folders: dict[str, dict[str, str]] = {}
+    documents: dict[str, Mapping[str, Any]] = {}
     for path, text in sorted(texts.items()):
+        try:
+            documents[path] = tomllib.loads(text, parse_float=Decimal)
+        except tomllib.TOMLDecodeError as broken:
+            raise Invalid(path, f"not TOML: {broken}") from None
+    return read_packs(documents)
+
+
+def read_packs(documents: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Pack]:
+    """Read every pack from what its files say, as `parse_packs` does from their text."""
+    folders: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for path, document in sorted(documents.items()):
         folder, _, name = path.rpartition("/")
         if not folder or not name.endswith(".toml"):
             raise Invalid(path, "name a pack's file <pack id>/<name>.toml")
-        folders.setdefault(folder, {})[path] = text
+        folders.setdefault(folder, {})[path] = document
     drafts = {folder: _draft(folder, files) for folder, files in folders.items()}
     packs: dict[str, Pack] = {}
     for pack_id in drafts:
@@ -126,21 +137,19 @@ def _resolve(
     return packs[pack_id]
 
 
-def _draft(folder: str, files: Mapping[str, str]) -> _Draft:
+def _draft(folder: str, files: Mapping[str, Mapping[str, Any]]) -> _Draft:
     header: Mapping[str, str] | None = None
     header_file = ""
     found: dict[str, list[Row]] = {name: [] for name in ROWS}
     where: dict[str, str] = {}
-    for path, text in files.items():
-        try:
-            document = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as broken:
-            raise Invalid(path, f"not TOML: {broken}") from None
+    for path, document in files.items():
         if "pack" in document:
             if header is not None:
                 raise Invalid(f"{path} pack", f"the pack's header is already in {header_file}")
-            header, header_file = _header(path, folder, document.pop("pack")), path
+            header, header_file = _header(path, folder, document["pack"]), path
         for table, rows in document.items():
+            if table == "pack":
+                continue
             for row in _rows(path, table, rows):
                 if row.id in where:
                     raise Invalid(f"{path} {row.id} id", f"this id is already used in {where[row.id]}")

@@ -11,7 +11,6 @@ from decimal import Decimal
 from engine.reactions.pack import ChildBand, Pack, SeverityRule, Sign, Threshold
 from engine.reactions.state import Severity, Vitals
 
-DAYS_OF_A_NEWBORN = 28
 CRITERIA = {
     "a": "skin or mucosa",
     "b": "breathing",
@@ -110,14 +109,16 @@ def _measured(vitals: Vitals, row: Threshold) -> int | None:
 
 
 def child_band(pack: Pack, age_years: int, age_days: int | None = None) -> ChildBand | None:
-    """Return the age band of a child, the newborn band only when the age in days is known."""
-    newborn = age_days is not None and age_days <= DAYS_OF_A_NEWBORN
-    for band in pack.child_bands:
-        if (band.max_age_days is not None) != newborn:
-            continue
-        if band.from_years <= age_years and (band.to_years is None or age_years < band.to_years):
+    """Return the age band of a child; one that ends at an age in days only when the days are known, and then first."""
+    bands = [
+        band
+        for band in pack.child_bands
+        if band.from_years <= age_years and (band.to_years is None or age_years < band.to_years)
+    ]
+    for band in bands:
+        if band.max_age_days is not None and age_days is not None and age_days <= band.max_age_days:
             return band
-    return None
+    return next((band for band in bands if band.max_age_days is None), None)
 
 
 def hypotension_limit_mmhg(band: ChildBand, age_years: int) -> Decimal:

@@ -1,6 +1,7 @@
 """Signs and vital signs to a suggested grade: the worst sign wins, rules only lift it, nothing falls through."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -184,6 +185,18 @@ def test_child_bands(age: int, days: int | None, limit: int, low: int, high: int
     assert (at.hypotension, at.bradycardia, at.tachycardia) == (False, False, False)
     assert (below.hypotension, below.bradycardia) == (True, True)
     assert (above.tachycardia, above.bradycardia) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("days", "band"), [(None, "5B-2"), (0, "5B-1"), (10, "5B-1"), (11, "5B-2"), (28, "5B-2")]
+)
+def test_where_the_newborn_band_ends_is_the_packs(days: int | None, band: str) -> None:
+    """Row 5B-1 says to which day it holds; the code has no day of its own."""
+    bands = tuple(replace(row, max_age_days=row.max_age_days and 10) for row in pack().child_bands)
+    found = band_of(replace(pack(), child_bands=tuple(reversed(bands))), 0, days)
+
+    assert found is not None
+    assert found.id == band
 
 
 def test_what_was_not_measured_is_unknown_and_not_normal() -> None:
