@@ -238,6 +238,7 @@ class Engine:
     async def _opened(self, tls: Tls | None) -> Listening:
         settings = self.settings
         await self.registry.open()
+        await self.intake.open()
         await self.lines.forget()
         await self.media.start()
         inbound = Subscription("hl7", self.executor, self.intake.handle, keys=self.intake.keys)

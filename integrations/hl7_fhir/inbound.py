@@ -20,12 +20,12 @@ from integrations.hl7_fhir.faults import (
     UNSUPPORTED_VERSION,
     SenderFault,
 )
+from integrations.hl7_fhir.identity_changes import CHANGES, read_change
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
     Allergies,
     Coded,
     Held,
-    IdentityMessage,
     Meaning,
     OrderMessage,
     Patient,
@@ -37,12 +37,11 @@ from integrations.hl7_fhir.values import (
 _PATIENT_ACTIONS: Final[dict[str, Literal["register", "update"]]] = {
     "A01": "register",
     "A04": "register",
+    "A05": "register",
     "A08": "update",
     "A28": "register",
     "A31": "update",
 }
-# Merges, moves and changes of identifiers, as HL7 v2 has had them (chapter 3: swap, merge, move, change, link).
-_IDENTITY_TRIGGERS: Final = frozenset(f"A{number}" for number in (18, 24, 30, 34, 35, 36, 37, *range(39, 52)))
 _ORDER_ACTIONS: Final[dict[str, Literal["schedule", "amend", "cancel"]]] = {
     "NW": "schedule",
     "XO": "amend",
@@ -85,7 +84,7 @@ def translate(raw: bytes, profile: Profile) -> Translation:
     sender = v2_fields.sender(message)
     kind, trigger = _type(message)
     name = f"{kind}^{trigger}" if trigger else kind
-    identity = kind == "ADT" and trigger in _IDENTITY_TRIGGERS
+    identity = kind == "ADT" and trigger in CHANGES
     used = (kind, trigger) in _ORDER_TYPES or (kind == "ADT" and trigger in _PATIENT_ACTIONS) or identity
     if used and not _VERSION.fullmatch(message.msh.text(12)):
         raise SenderFault("MSH", 12, UNSUPPORTED_VERSION, "send HL7 version 2")
@@ -94,7 +93,7 @@ def translate(raw: bytes, profile: Profile) -> Translation:
     if (kind, trigger) in _ORDER_TYPES:
         meanings = _orders(message, name, sender, profile)
     elif identity:
-        meanings = (IdentityMessage(trigger, sender, v2_fields.every_identifier(message, profile)),)
+        meanings = (read_change(message, trigger, sender, profile),)
     elif used:
         meanings = (_patient(message, trigger, sender, profile),)
     else:

@@ -8,8 +8,7 @@ mend is refused, and kept and held as well. What was not taken from a message th
 import asyncio
 import base64
 import hashlib
-import hmac
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.kernel.commands import Actor, Command, Request
@@ -26,12 +25,14 @@ from engine.workflows.message.commands import (
 )
 from engine.workflows.message.events import MessageReceived, MessageReplayed
 from engine.workflows.session import commands as session
-from engine.workflows.session.events import PatientAmended, SessionScheduled
+from engine.workflows.session.events import OrderAmended, PatientAmended, SessionScheduled
 from engine.workflows.session.state import CancelReason, Order, PatientIdentity, SessionState
 from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement, header, refusal
 from integrations.hl7_fhir.facts import allergies, hidden, readable, source
 from integrations.hl7_fhir.faults import UNSUPPORTED_PROCESSING_ID, SenderFault
+from integrations.hl7_fhir.identity_changes import may_change
 from integrations.hl7_fhir.inbound import Translation, translate
+from integrations.hl7_fhir.known import GONE, Known
 from integrations.hl7_fhir.listener import Peer
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
@@ -60,7 +61,8 @@ TAKEN_BACK = "Whoever sent this weight has taken it back: weigh the patient."
 UNKNOWN = "unknown"
 OVER = ("closing", "signed", "sealed", "cancelled", "declined")
 ACTOR = Actor.system("hl7")
-_HEARD = SessionScheduled | PatientAmended | MessageReceived | MessageReplayed
+_SESSION = SessionScheduled | PatientAmended | OrderAmended
+_HEARD = _SESSION | MessageReceived | MessageReplayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,13 @@ class Feed:
 
 
 class _HeldHere(Exception):
-    """A meaning that needs a person: the reason word and what it is about."""
+    """A meaning that needs a person: the reason word, what it is about and which sessions it concerns."""
 
-    def __init__(self, reason: str, what: str) -> None:
+    def __init__(self, reason: str, what: str, sessions: Sequence[str] = ()) -> None:
         super().__init__(reason)
         self.reason = reason
         self.what = what
+        self.sessions = sessions
 
 
 class Intake:
@@ -88,8 +91,11 @@ class Intake:
     def __init__(self, executor: Executor, feed: Feed, key: bytes) -> None:
         self._executor = executor
         self._feed = feed
-        self._key = key
-        self._sessions: dict[str, list[str]] = {}
+        self._known = Known(executor, key)
+
+    async def open(self) -> None:
+        """Learn from the log which sessions go on and which numbers were merged away; once, and first."""
+        await self._known.open(self._reread)
 
     async def receive(self, raw: bytes, peer: Peer) -> Acknowledgement:
         """Store one message and answer it, refused or not; the listener's handler."""
@@ -125,10 +131,8 @@ class Intake:
     async def handle(self, recorded: Recorded) -> None:
         """Make commands of a received or replayed message; keep the index of patients. A subscription's reader."""
         event = recorded.event
-        if isinstance(event, SessionScheduled | PatientAmended) and event.identity is not None:
-            found = self._sessions.setdefault(self._who(event.identity.authority, event.identity.mrn), [])
-            if recorded.stream.id not in found:
-                found.append(recorded.stream.id)
+        if isinstance(event, _SESSION):
+            self._learn(await self._executor.state(recorded.stream))
         if not isinstance(event, MessageReceived | MessageReplayed):
             return
         message = await self._executor.state(recorded.stream)
@@ -155,6 +159,7 @@ class Intake:
                 sessions.extend(await self._apply(meaning, f"{cause}:{number}"))
             except _HeldHere as here:
                 held.append(here)
+                sessions.extend(here.sessions)
             except Rejected as refused:
                 held.append(_HeldHere(refused.reason, refused.sentence))
             except Invalid as invalid:
@@ -190,19 +195,32 @@ class Intake:
         return []
 
     async def _identities(self, message: IdentityMessage) -> list[str]:
-        """Hold a merge, move or change of numbers of a session under way: which record is whose, a person says.
+        """Hold a merge, move or change of numbers of a session that goes on: which record is whose, a person says.
 
-        One that touches none of ours changes nothing here: a later order brings the number as it is then.
+        One that touches none of ours changes nothing here; a number that it takes out of use opens no session later.
         """
-        for one in message.identifiers:
-            for session_id in self._sessions.get(self._who(one.authority, one.value), []):
-                state: SessionState = await self._executor.state(Stream("session", session_id))
-                if not state.in_phase(*OVER):
-                    raise _HeldHere(
-                        "PATIENT_IDENTITY_CHANGED",
-                        f"{message.trigger}: PID-3 or MRG-1 of a session under way",
-                    )
+        self._known.retire(message)
+        if hidden(*(text for one in message.identifiers for text in (one.value, one.authority))):
+            raise _HeldHere("HIDDEN_CHARACTERS", "PID-3 or MRG-1")
+        concerned = [one for one in await self._known.concerned(message) if not one.in_phase(*GONE)]
+        if concerned:
+            what = f"{message.trigger}: {message.why}, and a session bears one of the numbers"
+            raise _HeldHere(message.reason, what, [one.session_id for one in concerned])
         return []
+
+    async def _reread(self, received: Recorded) -> IdentityMessage | None:
+        """Return what a stored message of this feed changed of identities; nothing of an erased or refused one."""
+        event = received.event
+        if not isinstance(event, MessageReceived) or event.feed_id != self._feed.feed_id:
+            return None
+        message = await self._executor.state(received.stream) if may_change(event.message_type) else None
+        if message is None or message.raw is None:
+            return None
+        try:
+            read = await self._read(base64.b64decode(message.raw))
+        except SenderFault:
+            return None
+        return next((one for one in read.meanings if isinstance(one, IdentityMessage)), None)
 
     async def _order(self, order: OrderMessage, cause: str) -> str:
         session_id = self._session_id(order)
@@ -220,6 +238,7 @@ class Intake:
         if order.planned_at is None:
             raise _HeldHere("NO_PLANNED_TIME", "TQ1-7, OBR-27.4 or ORC-7.4")
         if state.version == 0:
+            await self._new(order)
             await self._execute(f"{cause}:schedule", stream, self._schedule(order))
         else:
             _same_person(state, order.patient)
@@ -236,6 +255,19 @@ class Intake:
                 weight = session.RecordWeight(weight_kg=order.weight_kg, method="order")
                 await self._execute(f"{cause}:weight", stream, weight)
         return session_id
+
+    async def _new(self, order: OrderMessage) -> None:
+        """Neither a number that was merged away nor a second session of an order we have is taken silently."""
+        first = order.patient.identifiers[0]
+        if self._known.retired(first):
+            raise _HeldHere("PATIENT_MERGED", "PID-3 was merged into another number by an earlier message")
+        for other in await self._known.of_order(order.placer, order.filler):
+            was, who = other.order, other.identity
+            if was is None or who is None or other.in_phase(*GONE) or other.site_id != order.site:
+                continue
+            same = (who.authority, who.mrn) == (first.authority, first.value)
+            if same and bool(was.accession_number) != bool(order.accession):
+                raise _HeldHere("ORDER_MISMATCH", "ORC-2 or ORC-3 is of a session, the accession number not")
 
     def _schedule(self, order: OrderMessage) -> session.ScheduleSession:
         assert order.planned_at is not None
@@ -260,9 +292,8 @@ class Intake:
         """
         identity = _identity(message.patient)
         changed, differs = [], False
-        for session_id in self._sessions.get(self._who(identity.authority, identity.mrn), []):
-            stream = Stream("session", session_id)
-            state: SessionState = await self._executor.state(stream)
+        for state in await self._known.of_patient(identity.authority, identity.mrn):
+            session_id, stream = state.session_id, Stream("session", state.session_id)
             if state.in_phase(*OVER):
                 continue
             unconfirmed = state.in_phase(*UNCONFIRMED)
@@ -291,16 +322,19 @@ class Intake:
         name = f"{self._feed.organization_id}|{order.site}|{order.number}"
         return "ses-" + hashlib.sha256(name.encode()).hexdigest()[:16]
 
-    def _who(self, authority: str, mrn: str) -> str:
-        return hmac.digest(self._key, f"{authority}|{mrn}".encode(), "sha256").hex()
+    def _learn(self, state: SessionState) -> None:
+        self._known.learn(state.session_id, state.identity, state.order)
 
     async def _execute(self, request_id: str, stream: Stream, command: Command) -> None:
         correlation = stream.id if stream.machine == "session" else ""
-        await self._executor.execute(
+        outcome = await self._executor.execute(
             Request(
                 request_id=request_id, stream=stream, command=command, actor=ACTOR, correlation=correlation
             )
         )
+        if isinstance(outcome.state, SessionState):
+            # At once: the next message may stand in the log before the event of this command.
+            self._learn(outcome.state)
 
 
 def _same_order(state: SessionState, order: OrderMessage) -> None:

@@ -142,18 +142,6 @@ def identifier(piece: Piece, profile: Profile) -> Identifier:
     return Identifier(piece.text(1), authority, piece.text(5) or profile.identity.type_when_blank)
 
 
-def every_identifier(message: Message, profile: Profile) -> tuple[Identifier, ...]:
-    """Return every patient number that a message names, old and new: each PID-2, -3 and -4, MRG-1, -2 and -4."""
-    places = {"PID": (2, 3, 4), "MRG": (1, 2, 4)}
-    found = (
-        identifier(piece, profile)
-        for segment in message.segments
-        for field in places.get(segment.name, ())
-        for piece in segment.pieces(field)
-    )
-    return tuple(dict.fromkeys(one for one in found if one.value))
-
-
 def _legal_name(pieces: Sequence[Piece]) -> Piece | None:
     """The legal name (XPN-7 = L) if one says so, else the first."""
     return next((piece for piece in pieces if piece.text(7) == "L"), pieces[0] if pieces else None)

@@ -135,11 +135,19 @@ class PatientMessage:
 
 @dataclass(frozen=True, slots=True)
 class IdentityMessage:
-    """Numbers of patients were merged, moved or changed (`trigger` is the ADT event); `identifiers` are all named."""
+    """Whose number is whose was changed, or a patient withdrawn (`trigger` is the ADT event): a person must look.
+
+    `identifiers` are all numbers named, without their type; one whose authority is empty may be anybody's. Of a merge
+    or renumbering `stays` remain in use and `goes` do not. `reason` and `why` are what that person is told.
+    """
 
     trigger: str
+    reason: str
+    why: str
     sender: Sender
     identifiers: tuple[Identifier, ...]
+    stays: tuple[Identifier, ...] = ()
+    goes: tuple[Identifier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

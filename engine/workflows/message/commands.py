@@ -36,7 +36,7 @@ class RecordMessageApplied(Command):
 class RecordMessageHeld(Command):
     """Report that a person must act: `reason` is a word, `what` names the code or field, never patient data.
 
-    `sessions` are those of the orders beside it that could be followed.
+    `sessions` are those of the orders beside it that could be followed, and those that it concerns.
     """
 
     fact: ClassVar[bool] = True
