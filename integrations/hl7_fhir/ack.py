@@ -17,6 +17,7 @@ from integrations.hl7_fhir.faults import SenderFault
 Code = Literal["AA", "AE", "AR"]
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_BATCH = re.compile(r"[\ufeff\xef\xbb\xbf \t\r\n\x0b]*((?:FHS|BHS)[^\r\n]*)")
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _RESPONSES: Final = ("ACK", "NAK", "MCF")
 _OUR_APPLICATION = "ATTEND"
@@ -80,17 +81,21 @@ def header(raw: bytes) -> Header:
     """Read what can be read of the header at the beginning of `raw`; never raises."""
     wide = charset.wide(raw)
     text = raw[:65536].decode(wide or "iso8859-1", "replace")
+    if batch := _BATCH.match(text):
+        return _batch_header(batch.group(1))
     start = text.find("MSH", 0, 64)
     if start < 0 or len(text) < start + 5:
         return Header(Delimiters(), (), False)
     lines = re.split(r"[\r\n]+", text[start:], maxsplit=2)
     separator = lines[0][3:4]
     encoding = lines[0][4:].split(separator, 1)[0] if separator else ""
-    # Where MSH-2 cannot be used, what MSH-1 says still cuts the header: the list and the answer name the message.
+    # Where MSH-2 cannot be used, what MSH-1 says still cuts the header: the list and the answer name the message. A
+    # letter or digit in MSH-2 means that MSH-1 or MSH-2 was left out: no place is sure, and none is named.
     delimiters = (
         usable_delimiters(separator, encoding) or usable_delimiters(separator, "^~\\&") or Delimiters()
     )
-    fields = [_CONTROLS.sub("", value) for value in lines[0].split(delimiters.field)]
+    displaced = any(char.isalnum() for char in separator + encoding)
+    fields = [] if displaced else [_CONTROLS.sub("", value) for value in lines[0].split(delimiters.field)]
     if wide:
         # The answer goes out in single bytes and must not claim the message's MSH-18.
         fields = fields[:17]
@@ -98,6 +103,15 @@ def header(raw: bytes) -> Header:
     has_msa = len(lines) > 1 and lines[1].startswith("MSA" + delimiters.field)
     # fields[0] is the name, and MSH-1 is the separator itself: so the list already counts from MSH-1.
     return Header(delimiters, (delimiters.field, *fields[1:]), kind in _RESPONSES or has_msa)
+
+
+def _batch_header(line: str) -> Header:
+    """Read a file's or batch's own header as if it were a message's, so that the refusal names the batch."""
+    delimiters = usable_delimiters(line[3:4], line[4:].split(line[3:4] or "|", 1)[0]) or Delimiters()
+    sent = [_CONTROLS.sub("", value) for value in line.split(delimiters.field)]
+    who, control_id = (sent + [""] * 6)[2:6], (sent + [""] * 11)[10]
+    fields = (delimiters.field, delimiters.encoding, *who, "", "", line[:3], control_id)
+    return Header(delimiters, fields, False)
 
 
 def is_response(raw: bytes) -> bool:

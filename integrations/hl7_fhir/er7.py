@@ -170,7 +170,10 @@ def read(raw: bytes, *, fallbacks: tuple[str, ...] = charset.FALLBACKS) -> Messa
     segments = tuple(_segments(text, delimiters, decoded.codec))
     if sum(segment.name == "MSH" for segment in segments) > 1:
         raise SenderFault(
-            "MSH", None, SEGMENT_SEQUENCE, "more than one message in one frame, without a batch"
+            "MSH",
+            None,
+            SEGMENT_SEQUENCE,
+            "more than one message in one frame: send each in a frame of its own",
         )
     return Message(
         raw, segments, delimiters, decoded.codec, tuple(note for note in (decoded.note, *notes) if note)

@@ -17,6 +17,7 @@ from integrations.hl7_fhir.er7 import Message, Segment
 from integrations.hl7_fhir.faults import (
     REQUIRED_FIELD_MISSING,
     SEGMENT_SEQUENCE,
+    TABLE_VALUE,
     UNSUPPORTED_VERSION,
     SenderFault,
 )
@@ -82,6 +83,7 @@ def translate(raw: bytes, profile: Profile) -> Translation:
     """Read one message (see er7.split_batch for several). Raises SenderFault, and nothing else."""
     message = er7.read(raw, fallbacks=profile.fallback_charsets)
     sender = v2_fields.sender(message)
+    _meant_for_us(message, profile)
     kind, trigger = _type(message)
     name = f"{kind}^{trigger}" if trigger else kind
     identity = kind == "ADT" and trigger in CHANGES
@@ -100,6 +102,14 @@ def translate(raw: bytes, profile: Profile) -> Translation:
         meanings = (Unused(name, "this type of message is not used here", sender),)
     version, processing_id = message.msh.text(12), message.msh.text(11).upper()
     return Translation(name, version, processing_id, sender, meanings, message.notes)
+
+
+def _meant_for_us(message: Message, profile: Profile) -> None:
+    """Raise SenderFault for a message to another application or facility, where the profile says which are ours."""
+    wanted = profile.receiver
+    for field, names in ((5, wanted.applications), (6, wanted.facilities)):
+        if names and message.msh.text(field) not in names:
+            raise SenderFault("MSH", field, TABLE_VALUE, "the message is meant for another receiver")
 
 
 def _type(message: Message) -> tuple[str, str]:
@@ -227,7 +237,11 @@ def _order(
         allergies=allergies,
         weight_kg=weight,
         height_cm=height,
-        warnings=tuple(text for text in (*patient_warnings, time_warning, *warnings) if text),
+        warnings=tuple(
+            text
+            for text in (*patient_warnings, time_warning, *warnings, *v2_fields.not_read(scope, profile))
+            if text
+        ),
         weight_taken_back=weight is None and warnings[0] == f"weight: {v2_fields.TAKEN_BACK}",
     )
 

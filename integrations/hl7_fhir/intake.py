@@ -7,6 +7,7 @@ mend is refused, and kept and held as well. What was not taken from a message th
 
 import asyncio
 import base64
+import datetime as dt
 import hashlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from integrations.hl7_fhir.faults import UNSUPPORTED_PROCESSING_ID, SenderFault
 from integrations.hl7_fhir.identity_changes import may_change
 from integrations.hl7_fhir.inbound import Translation, translate
 from integrations.hl7_fhir.known import GONE, Known
+from integrations.hl7_fhir.limits import too_long_in_allergies, too_long_in_order, too_long_in_patient
 from integrations.hl7_fhir.listener import Peer
 from integrations.hl7_fhir.profile import Profile
 from integrations.hl7_fhir.values import (
@@ -47,9 +49,6 @@ from integrations.hl7_fhir.values import (
 )
 
 LARGE_BYTES = 256 * 1024
-NUMBER_CHARACTERS, NAME_CHARACTERS, TEXT_CHARACTERS = 100, 200, 1000
-"""The longest record number, name and other text that a session takes, as its contract says."""
-
 MAX_LABEL = 200
 """Characters kept of MSH-3 and MSH-4, MSH-9 and MSH-10 beside the bytes, which hold them whole."""
 
@@ -223,6 +222,7 @@ class Intake:
         return next((one for one in read.meanings if isinstance(one, IdentityMessage)), None)
 
     async def _order(self, order: OrderMessage, cause: str) -> str:
+        self._possible(order.patient, order.allergies, too_long_in_order(order, self._feed.profile))
         session_id = self._session_id(order)
         stream = Stream("session", session_id)
         state: SessionState = await self._executor.state(stream)
@@ -290,6 +290,7 @@ class Intake:
         An allergy that was not known takes READY away, whatever the phase. Demographics that differ from those a room
         has confirmed are held: a person looks.
         """
+        self._possible(message.patient, message.allergies)
         identity = _identity(message.patient)
         changed, differs = [], False
         for state in await self._known.of_patient(identity.authority, identity.mrn):
@@ -317,6 +318,14 @@ class Intake:
         if origin and news and not state.in_phase(*OVER):
             record = session.RecordAllergies(allergies=listed, source=origin)
             await self._execute(f"{cause}:allergies", Stream("session", state.session_id), record)
+
+    def _possible(self, patient: Patient, told: Allergies, too_long: str = "") -> None:
+        """Nothing longer than a person might type, and nobody who is yet to be born, makes or changes a session."""
+        if too_long := too_long_in_patient(patient) or too_long_in_allergies(told) or too_long:
+            raise _HeldHere("TOO_LONG", too_long)
+        tomorrow = self._executor.clock.now().date() + dt.timedelta(days=1)
+        if patient.birth_date is not None and patient.birth_date > tomorrow:
+            raise _HeldHere("BIRTH_DATE_AHEAD", "PID-7 is a day that has not come")
 
     def _session_id(self, order: OrderMessage) -> str:
         name = f"{self._feed.organization_id}|{order.site}|{order.number}"
@@ -378,14 +387,6 @@ def _filled(told: PatientIdentity, known: PatientIdentity | None) -> PatientIden
 def _order(order: OrderMessage) -> Order:
     if hidden(order.accession, order.placer, order.filler, order.study_instance_uid):
         raise _HeldHere("HIDDEN_CHARACTERS", "a number of the order")
-    every = (order.accession, order.placer, order.filler, order.study_instance_uid, order.provider.id)
-    if (
-        max(map(len, (*every, order.procedure.code, order.procedure.system, order.procedure.text)))
-        > TEXT_CHARACTERS
-    ):
-        raise _HeldHere(
-            "TOO_LONG", f"a number or text of the order holds more than {TEXT_CHARACTERS} characters"
-        )
     return Order(
         accession_number=order.accession,
         placer_number=order.placer,
@@ -408,10 +409,6 @@ def _identity(patient: Patient) -> PatientIdentity:
     first = patient.identifiers[0]
     if hidden(first.value, first.authority, patient.family, patient.given):
         raise _HeldHere("HIDDEN_CHARACTERS", "PID-3 or PID-5")
-    if max(len(first.value), len(first.authority)) > NUMBER_CHARACTERS:
-        raise _HeldHere("TOO_LONG", f"PID-3 holds more than {NUMBER_CHARACTERS} characters")
-    if max(len(patient.family), len(patient.given)) > NAME_CHARACTERS:
-        raise _HeldHere("TOO_LONG", f"PID-5 holds more than {NAME_CHARACTERS} characters")
     return PatientIdentity(
         mrn=first.value,
         authority=first.authority,

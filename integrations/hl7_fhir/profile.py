@@ -41,6 +41,14 @@ class ProcedureMeaning:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """Whom a message must be meant for (MSH-5.1, MSH-6.1); an empty tuple takes any."""
+
+    applications: tuple[str, ...]
+    facilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Which patient identifiers are this feed's medical record numbers."""
 
@@ -84,6 +92,7 @@ class Profile:
     site: str
     timezone: zoneinfo.ZoneInfo
     fallback_charsets: tuple[str, ...]
+    receiver: Receiver
     identity: Identity
     order: OrderPaths
     none_known_codes: tuple[str, ...]
@@ -109,6 +118,7 @@ def parse_profile(text: str) -> Profile:
         raise Invalid("profile", f"not TOML: {error}") from None
     identity, order = top.table("identity"), top.table("order")
     allergies, observations = top.table("allergies"), top.table("observations")
+    receiver = top.table("receiver")
     zone = top.text("timezone")
     try:
         timezone = zoneinfo.ZoneInfo(zone)
@@ -120,6 +130,7 @@ def parse_profile(text: str) -> Profile:
         site=top.text("site"),
         timezone=timezone,
         fallback_charsets=top.texts("fallback_charsets"),
+        receiver=Receiver(receiver.texts("applications"), receiver.texts("facilities")),
         identity=Identity(
             types=identity.texts("types"),
             authorities=identity.texts("authorities"),
@@ -137,7 +148,7 @@ def parse_profile(text: str) -> Profile:
         procedures=_procedures(top.tables("procedure")),
         rooms=_rooms(top.tables("room")),
     )
-    for table in (top, identity, order, allergies, observations):
+    for table in (top, receiver, identity, order, allergies, observations):
         table.end()
     return profile
 

@@ -29,6 +29,11 @@ _UNIT_ALIASES: Final = {"[LB_AV]": "LB", "LBS": "LB", "[IN_I]": "IN", "INCH": "I
 _NOT_A_RESULT: Final = ("X", "D", "W", "N", "I", "O")
 _TAKEN_BACK: Final = ("X", "D", "W")
 TAKEN_BACK: Final = "OBX-11 takes back what was sent before"
+_NOT_READ: Final = (
+    ("OBR", 12, "the danger code is"),
+    ("OBR", 13, "the relevant clinical information is"),
+    ("PV1", 15, "the ambulatory status, which may say pregnant, is"),
+)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{0,6})?")
 _TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)?(\d\d)?(?:\.\d{1,4})?)?([+-]\d{4})?")
 
@@ -246,6 +251,26 @@ def alternates(segment: Segment, field: int) -> tuple[Coded, ...]:
         for number in (1, 4)
     )
     return tuple(one for one in both if one.code)
+
+
+def not_read(scope: Sequence[Segment], profile: Profile) -> list[str]:
+    """Name what a person would want to know of in an order, and nothing here reads: the field, never what it says."""
+    seen = profile.observations
+    codes, texts = (*seen.weight, *seen.height), {*seen.weight_texts, *seen.height_texts}
+    found = [
+        f"{segment.name}-{field}: {what} not read"
+        for segment in scope
+        for name, field, what in _NOT_READ
+        if segment.name == name and segment.raw(field) not in ("", NULL)
+    ]
+    other = any(
+        segment.name == "OBX"
+        and segment.raw(5) not in ("", NULL)
+        and not any(kind.code in codes for kind in alternates(segment, 3))
+        and not {segment.text(3, 2).lower(), segment.text(3, 5).lower()} & texts
+        for segment in scope
+    )
+    return [*dict.fromkeys(found), "OBX: results other than weight and height are not read" if other else ""]
 
 
 def measured(

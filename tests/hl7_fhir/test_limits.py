@@ -13,8 +13,13 @@ from engine.kernel.ids import Stream
 from engine.workflows.session.commands import CancelSession
 from engine.workflows.session.state import CancelReason
 from integrations.hl7_fhir import ack
-from integrations.hl7_fhir.intake import NAME_CHARACTERS, NUMBER_CHARACTERS, TEXT_CHARACTERS, Intake
-from tests.hl7_fhir.test_intake import ORDER, PEER, Desk
+from integrations.hl7_fhir.faults import SenderFault
+from integrations.hl7_fhir.inbound import translate
+from integrations.hl7_fhir.intake import Intake
+from integrations.hl7_fhir.limits import MAX_ALLERGIES, max_len
+from integrations.hl7_fhir.profile import parse_profile
+from tests.hl7_fhir.test_inbound import DEMO_TEXT
+from tests.hl7_fhir.test_intake import ORDER, PEER, Desk, update
 from tests.hl7_fhir.wire import NOW
 from tests.workflows.session import stories as s
 
@@ -102,11 +107,19 @@ async def test_a_feed_that_says_nothing_or_writes_small_is_production(desk: Desk
 @pytest.mark.parametrize(
     ("was", "long", "place"),
     [
-        (b"DEMO1001", b"9" * 5_000, "PID-3"),
-        (b"DEMO^PATIENT", b"D" * 201 + b"^PATIENT", "PID-5"),
-        (b"DEMO^PATIENT", b"DEMO^" + b"P" * 5_000, "PID-5"),
-        (b"ACC9", b"A" * 1_001, "a number or text of the order"),
-        (b"CT abdomen with contrast", b"C" * 1_001, "a number or text of the order"),
+        (b"DEMO1001", b"9" * 5_000, "PID-3.1: longer than 100 characters"),
+        (b"DEMO1001", b"9" * 101, "PID-3.1: longer than 100 characters"),
+        (b"DEMO^PATIENT", b"D" * 201 + b"^PATIENT", "PID-5.1: longer than 200 characters"),
+        (b"DEMO^PATIENT", b"DEMO^" + b"P" * 5_000, "PID-5.2: longer than 200 characters"),
+        (b"ACC9", b"A" * 1_001, "IPC-1 or OBR-18: longer than 1000 characters"),
+        (b"PL1^DEMORIS", b"P" * 1_001, "ORC-2 or OBR-2: longer than 1000 characters"),
+        (b"FL1^DEMORIS", b"F" * 1_001, "ORC-3 or OBR-3: longer than 1000 characters"),
+        (b"1.2.3.4.5.1^", b"1" * 1_001 + b"^", "IPC-3 or ZDS-1: longer than 1000 characters"),
+        (b"CT abdomen with contrast", b"C" * 1_001, "OBR-4: longer than 1000 characters"),
+        (b"0310^DEMO", b"0" * 1_001 + b"^DEMO", "OBR-16 or ORC-12: longer than 1000 characters"),
+        (b"ORC|NW", b"AL1|1|DA|^" + b"I" * 1_001 + b"\rORC|NW", "AL1-3: longer than 1000 characters"),
+        (b"ORC|NW", b"AL1|1|DA|^I|S|" + b"R" * 1_001 + b"\rORC|NW", "AL1-5: longer than 1000 characters"),
+        (b"ORC|NW", b"AL1|1|DA|^I\r" * 201 + b"ORC|NW", "AL1: more allergies than 200"),
     ],
 )
 async def test_a_number_or_name_without_end_is_held(desk: Desk, was: bytes, long: bytes, place: str) -> None:
@@ -116,23 +129,68 @@ async def test_a_number_or_name_without_end_is_held(desk: Desk, was: bytes, long
     await desk.send(raw.replace(was, long))
     held = (await desk.messages())[-1]
 
-    assert (held.phases, held.reason) == (("held",), "TOO_LONG")
-    assert held.what.startswith(place) and len(held.what) < 100
+    assert (held.phases, held.reason, held.what) == (("held",), "TOO_LONG", place)
     assert len(await desk.sessions()) == 1
 
 
+@pytest.mark.hazard("H-07")
+@pytest.mark.parametrize(
+    ("was", "long"),
+    [(b"DEMO1001", b"9" * 100), (b"DEMO^PATIENT", b"D" * 200 + b"^" + b"P" * 200), (b"ACC9", b"A" * 1_000)],
+)
+async def test_what_is_as_long_as_the_contract_allows_is_taken(desk: Desk, was: bytes, long: bytes) -> None:
+    """What a person may type a feed may send: the limit is read from the contract's form."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")
+    await desk.send(raw.replace(was, long))
+
+    assert len(await desk.sessions()) == 2
+
+
 def test_the_limits_are_the_contracts() -> None:
-    """What a person may type a feed may send, and no more."""
-
-    def limit(message: type, field: str) -> int:
-        options = message.DESCRIPTOR.fields_by_name[field].GetOptions()  # type: ignore[attr-defined]  # generated
-        [rules] = [rule for name, rule in options.ListFields() if name.full_name == "buf.validate.field"]
-        return int(rules.string.max_len)
-
+    """There is one limit for one field, and it is declared in the contract."""
     identity, order = common_pb2.PatientIdentity, sessions_pb2.Order
-    assert {limit(identity, name) for name in ("mrn", "authority")} == {NUMBER_CHARACTERS}
-    assert {limit(identity, name) for name in ("family", "given")} == {NAME_CHARACTERS}
-    assert {limit(order, name) for name in ("accession_number", "procedure_text")} == {TEXT_CHARACTERS}
+
+    assert [max_len(identity, name) for name in ("mrn", "authority")] == [100, 100]
+    assert [max_len(identity, name) for name in ("family", "given")] == [200, 200]
+    assert {max_len(order, name) for name in ("accession_number", "procedure_text")} == {1000}
+    assert MAX_ALLERGIES == 200
+
+
+@pytest.mark.hazard("H-07")
+async def test_nobody_who_is_yet_to_be_born_is_a_patient(desk: Desk) -> None:
+    """A birth date after tomorrow is a slip of a hand or a field too far: held, by order and by registration."""
+    await desk.send(
+        ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|").replace(b"|19710412|", b"|20271120|")
+    )
+    await desk.send(update(family="X").replace(b"|19710412|", b"|20271120|"))
+    *_, order, patient = await desk.messages()
+    told = ("BIRTH_DATE_AHEAD", "PID-7 is a day that has not come")
+
+    assert (order.reason, order.what) == (patient.reason, patient.what) == told
+    assert len(await desk.sessions()) == 1
+
+
+@pytest.mark.parametrize(
+    ("configured", "place"),
+    [
+        ('applications = ["ATTEND"]', ""),
+        ('applications = ["OTHER", "ATTEND"]', ""),
+        ('applications = ["OTHER"]', "MSH-5"),
+        ('facilities = ["DEMOHOSP"]', ""),
+        ('facilities = ["ELSEWHERE"]', "MSH-6"),
+    ],
+)
+def test_another_receivers_message_is_refused_where_ours_is_named(configured: str, place: str) -> None:
+    """Unconfigured, any is taken; configured, one that was sent to the wrong door is told so."""
+    name = configured.split(" ", maxsplit=1)[0]
+    profile = parse_profile(DEMO_TEXT.replace(f"{name} = []", configured, 1))
+    if not place:
+        assert translate(ORDER, profile).meanings
+        return
+    with pytest.raises(SenderFault) as caught:
+        translate(ORDER, profile)
+
+    assert (caught.value.field, ack.refusal(caught.value).code) == (place, "AR")
 
 
 @pytest.mark.parametrize("code", ["29463-7", "3141-9"])
@@ -151,6 +209,20 @@ async def test_a_batch_is_refused_in_words(desk: Desk) -> None:
 
     assert answer.code == "AR"
     assert "batches are not taken" in answer.faults[0].text
+
+
+@pytest.mark.parametrize("name", ["FHS", "BHS"])
+@pytest.mark.parametrize("sent_by", ["RIS", "A RIS WHOSE NAME IS LONG, SO THAT THE FIRST MSH COMES LATE"])
+async def test_a_batch_is_listed_and_answered_by_its_own_number(desk: Desk, name: str, sent_by: str) -> None:
+    """Not by the first message's, which nobody refused by itself."""
+    raw = f"{name}|^~\\&|{sent_by}|HOSP|ATTEND|X|2026||||B77\r".encode() + ORDER + b"BTS|1\r"
+    reply = ack.build(raw, await desk.intake.receive(raw, PEER), now=NOW, control_id="A1") or b""
+    await desk.reader.drain()
+    held = (await desk.messages())[-1]
+
+    assert (held.control_id, held.message_type, held.reason) == ("B77", name, "REFUSED")
+    assert b"\rMSA|AR|B77|batches are not taken" in reply
+    assert reply.startswith(b"MSH|^~\\&|ATTEND|X|" + sent_by.encode() + b"|HOSP|")
 
 
 async def test_a_message_with_unusable_delimiters_is_listed_by_its_own_name(desk: Desk) -> None:
@@ -192,3 +264,64 @@ async def test_a_taken_back_weight_says_nothing_of_the_one_that_follows(desk: De
     weights = sorted(str(one.weight_kg) for one in await desk.sessions())
 
     assert weights == ["20", "None", "None"]
+
+
+@pytest.mark.parametrize(
+    "header", [b"MSH|DEMORIS|", b"MSH^~\\&|DEMORIS|", b"MSH|^~\\&DEMORIS|", b"MSHX^~\\&XDEMORISX"]
+)
+async def test_a_header_with_a_delimiter_left_out_is_listed_under_no_name(desk: Desk, header: bytes) -> None:
+    """Every field stands one place off: the processing id is not taken for the control id."""
+    raw = ORDER.replace(b"MSH|^~\\&|DEMORIS|", header)
+    reply = ack.build(raw, await desk.intake.receive(raw, PEER), now=NOW, control_id="A1") or b""
+    await desk.reader.drain()
+    held = (await desk.messages())[-1]
+
+    assert (held.control_id, held.message_type) == ("", "")
+    assert (held.reason, held.what.split(":")[0]) == ("REFUSED", "MSH-2")
+    assert b"\rMSA|AR||" in reply
+
+
+@pytest.mark.parametrize("code", ["3142-7^Body weight Stated", "8335-2^"])
+@pytest.mark.hazard("H-13")
+async def test_a_weight_that_nobody_measured_is_not_taken_and_said(desk: Desk, code: str) -> None:
+    """Stated and estimated weights are other codes than the profile maps."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")
+    await desk.send(raw + f"OBX|1|NM|{code}^LN||72.5|kg|||||F\r".encode())
+
+    assert {one.weight_kg for one in await desk.sessions()} == {None}
+    assert (await desk.messages())[-1].notices == ("OBX: results other than weight and height are not read",)
+
+
+@pytest.mark.hazard("H-09")
+@pytest.mark.parametrize(
+    ("lines", "notice"),
+    [
+        (
+            b"OBX|1|NM|33914-3^eGFR^LN||28|mL/min|||||F",
+            "OBX: results other than weight and height are not read",
+        ),
+        (
+            b"NTE|1||x\rPV1|2||||||||||||||B6",
+            "PV1-15: the ambulatory status, which may say pregnant, is not read",
+        ),
+    ],
+)
+async def test_what_an_order_tells_and_nobody_reads_is_said(desk: Desk, lines: bytes, notice: str) -> None:
+    """Kidneys and pregnancy are asked in the room; that the order spoke of them is a notice."""
+    await desk.send(ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|") + lines + b"\r")
+
+    assert (await desk.messages())[-1].notices == (notice,)
+
+
+@pytest.mark.hazard("H-09")
+async def test_an_orders_clinical_information_is_a_notice(desk: Desk) -> None:
+    """OBR-12 and OBR-13 may name an allergy in words: a person is told where to look."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")
+    told = raw.replace(b"DEMOPROC||||||||||||", b"DEMOPROC||||||||^Isolation|asked for iodine allergy|||")
+    assert told != raw
+    await desk.send(told)
+
+    assert (await desk.messages())[-1].notices == (
+        "OBR-12: the danger code is not read",
+        "OBR-13: the relevant clinical information is not read",
+    )
