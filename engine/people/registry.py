@@ -1,6 +1,7 @@
 """Who and what an organization has, which coverage windows exist, who is where, what was given: lookups over streams.
 
-Rule: nothing is decided here; a lookup that finds nothing says so.
+Rule: nothing is decided here; a lookup that finds nothing says so. What a lookup answers it reads from the streams'
+own states; `Whereabouts` only says which of them to read.
 """
 
 import datetime as dt
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from engine.kernel.errors import Invalid
 from engine.kernel.ids import Stream
 from engine.kernel.store import Commit, Committed
+from engine.people.whereabouts import Whereabouts, directors_of
 from engine.reactions.state import Medication, ReactionState
 from engine.runtime.executor import Executor
 from engine.workflows.coverage.state import CoverageState
@@ -17,8 +19,6 @@ from engine.workflows.session.state import SessionState
 
 PAGE = 500
 CONNECTED = ("verified", "degraded", "on_phone")
-#: Phases in which somebody must be there: presence is owed, or a reaction is open.
-CARED = frozenset({"identifying", "reviewing", "cleared", "injecting", "monitoring", "active"})
 
 
 class Registry:
@@ -27,7 +27,7 @@ class Registry:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._windows: dict[str, list[str]] = {}
-        self._cared: dict[str, bool] = {}  # sessions where somebody must be there, and whether for a reaction
+        self._whereabouts = Whereabouts(executor)
         executor.listeners.append(self._noticed)
 
     async def open(self) -> None:
@@ -38,7 +38,7 @@ class Registry:
         position = 0
         while page := await self._executor.store.read(position, PAGE, machine="session"):
             for row in page:
-                self._care(row.stream.id, row.phases)
+                self._whereabouts.changed(row.stream.id, row.phases)
             position = page[-1].position
 
     async def directory(self, organization_id: str) -> DirectoryState:
@@ -88,7 +88,7 @@ class Registry:
 
     async def sessions_of(self, physician_id: str) -> list[SessionState]:
         """Return the sessions that a physician is there for now, where somebody must be there."""
-        return await self._with(physician_id, sorted(self._cared))
+        return await self._with(physician_id, await self._whereabouts.of(physician_id))
 
     async def treats_elsewhere(self, physician_id: str, session_id: str) -> bool:
         """Return whether a physician treats a patient's reaction in another session than this one.
@@ -97,12 +97,14 @@ class Registry:
         nobody. Somebody who directs without having been assigned treats until another physician is there; who was
         assigned and left treats no more.
         """
-        for name in sorted(name for name, open_ in self._cared.items() if open_ and name != session_id):
+        for name in await self._whereabouts.of(physician_id, reacting=True):
+            if name == session_id:
+                continue
             session: SessionState = await self._executor.state(Stream("session", name))
             assigned = session.physician.person_id if session.physician else ""
             if session.drill or (session.physician_present and assigned != physician_id):
                 continue
-            directors = await self._directors(session)
+            directors = await directors_of(self._executor, session)
             heard = bool(directors) or session.in_phase(*CONNECTED)
             if (
                 (heard and session.physician_present)
@@ -111,11 +113,6 @@ class Registry:
             ):
                 return True
         return False
-
-    async def _directors(self, session: SessionState) -> set[str]:
-        """Return who directed last in each open reaction of a session."""
-        reactions = [await self._executor.state(Stream("reaction", name)) for name in session.open_reactions]
-        return {one.directed_by for one in reactions if one.directed_at is not None}
 
     async def _with(self, physician_id: str, session_ids: Iterable[str]) -> list[SessionState]:
         """Return those of some sessions where a physician is there."""
@@ -131,7 +128,7 @@ class Registry:
         """Return whether a session's physician is there: heard by the line or by phone, or directing treatment."""
         session: SessionState = await self._executor.state(Stream("session", session_id))
         return session.physician_present and bool(
-            session.in_phase(*CONNECTED) or await self._directors(session)
+            session.in_phase(*CONNECTED) or await directors_of(self._executor, session)
         )
 
     async def doses_of(self, session_id: str, *, but: str) -> tuple[Medication, ...]:
@@ -156,13 +153,9 @@ class Registry:
             recorded = self._executor.codec.decode(done.events[0], {})
             self._know(getattr(recorded.event, "physician_id", ""), commit.stream.id)
         elif commit.stream.machine == "session" and done.events:
-            self._care(commit.stream.id, done.events[-1].phases)
-
-    def _care(self, session_id: str, phases: tuple[str, ...]) -> None:
-        if CARED.isdisjoint(phases):
-            self._cared.pop(session_id, None)
-        else:
-            self._cared[session_id] = "active" in phases
+            self._whereabouts.changed(commit.stream.id, done.events[-1].phases)
+        elif commit.stream.machine == "reaction" and done.events:
+            self._whereabouts.directed(commit.stream.id)
 
     def _know(self, physician_id: str, coverage_id: str) -> None:
         known = self._windows.setdefault(physician_id, [])
