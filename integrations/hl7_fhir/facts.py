@@ -5,6 +5,7 @@ marks is never guessed at (`hidden`), a person looks at it.
 """
 
 import re
+import unicodedata
 
 from engine.workflows.session.state import Allergy
 from integrations.hl7_fhir.values import Allergies
@@ -12,9 +13,22 @@ from integrations.hl7_fhir.values import Allergies
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
+_NOWHERE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+_INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Co", "Cn", "Cs")
+
+
+def unlike(*numbers: str) -> bool:
+    """Return whether any number is not what it looks like: it holds marks nobody sees, or look-alikes of others."""
+    return any(
+        unicodedata.normalize("NFKC", number) != number
+        or any(unicodedata.category(char) in _INVISIBLE for char in number)
+        for number in numbers
+    )
+
+
 def hidden(*texts: str) -> bool:
-    """Return whether any text holds control characters or marks that turn the direction of writing round."""
-    return any(_HIDDEN.search(text) for text in texts)
+    """Return whether any text holds control characters, marks that turn the writing round or that take no room."""
+    return any(_HIDDEN.search(text) or _NOWHERE.search(text) for text in texts)
 
 
 def readable(text: str) -> str:

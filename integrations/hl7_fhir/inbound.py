@@ -15,6 +15,7 @@ from engine.reactions.dose import WEIGHT_LIMIT_KG
 from integrations.hl7_fhir import er7, v2_fields
 from integrations.hl7_fhir.er7 import Message, Segment
 from integrations.hl7_fhir.faults import (
+    DATA_TYPE,
     REQUIRED_FIELD_MISSING,
     SEGMENT_SEQUENCE,
     TABLE_VALUE,
@@ -22,7 +23,7 @@ from integrations.hl7_fhir.faults import (
     SenderFault,
 )
 from integrations.hl7_fhir.identity_changes import CHANGES, read_change
-from integrations.hl7_fhir.profile import Profile
+from integrations.hl7_fhir.profile import Path, Profile
 from integrations.hl7_fhir.values import (
     Allergies,
     Coded,
@@ -56,6 +57,7 @@ _ORDER_ACTIONS: Final[dict[str, Literal["schedule", "amend", "cancel"]]] = {
 # MSH-12 is empty in some old feeds, whose messages are read as any other version 2.
 _VERSION: Final = re.compile(r"(?:2(?:\.[0-9]{1,2}){0,2})?")
 _ORDER_TYPES: Final = (("ORM", "O01"), ("OMI", "O23"))
+_WITH_EVENT: Final = ("ADT", *(kind for kind, _ in _ORDER_TYPES))
 _CANCELLED: Final = ("CA", "DC")
 _PERFORMED: Final = ("IP", "CM", "A")
 MAX_SEGMENTS: Final = 5_000
@@ -92,6 +94,7 @@ def translate(raw: bytes, profile: Profile) -> Translation:
         raise SenderFault("MSH", 12, UNSUPPORTED_VERSION, "send HL7 version 2")
     if used and len(message.segments) > MAX_SEGMENTS:
         raise SenderFault("MSH", None, SEGMENT_SEQUENCE, f"more segments than {MAX_SEGMENTS}")
+    meanings: tuple[Meaning, ...]
     if (kind, trigger) in _ORDER_TYPES:
         meanings = _orders(message, name, sender, profile)
     elif identity:
@@ -119,18 +122,33 @@ def _type(message: Message) -> tuple[str, str]:
     event = message.first("EVN")
     if not trigger and kind == "ADT" and event is not None:
         trigger = event.text(1).upper()
+    if len(message.msh.pieces(9)) > 1:
+        raise SenderFault("MSH", 9, DATA_TYPE, "the message has more than one type")
+    if not trigger and kind in _WITH_EVENT:
+        raise SenderFault("MSH", 9, REQUIRED_FIELD_MISSING, "the message has a type and no event")
     return kind, trigger
 
 
+def _who(message: Message, sender: Sender, profile: Profile) -> tuple[Patient, list[str]] | Held:
+    try:
+        return v2_fields.patient(message, profile)
+    except v2_fields.SeveralValues as several:
+        return Held("SEVERAL_VALUES", f"{several.path} of one patient holds several values", sender)
+
+
 def _patient(message: Message, trigger: str, sender: Sender, profile: Profile) -> Meaning:
-    patient, warnings = v2_fields.patient(message, profile)
+    who = _who(message, sender, profile)
+    if isinstance(who, Held):
+        return who
+    patient, warnings = who
     if unidentified := _unidentified(patient, sender):
         return unidentified
     allergies, more = v2_fields.allergies(message, profile)
     weight, _, spoken = _measures(message.segments, profile)
     if weight is not None:
         more.append("weight: OBX-5 is not taken from a patient's message")
-    said = tuple(text for text in (*warnings, *more, *spoken) if text)
+    unread = v2_fields.not_read(message.segments, profile)
+    said = tuple(text for text in (*warnings, *more, *spoken, *unread) if text)
     return PatientMessage(_PATIENT_ACTIONS[trigger], trigger, sender, patient, allergies, said)
 
 
@@ -144,7 +162,10 @@ def _unidentified(patient: Patient, sender: Sender) -> Held | None:
 
 
 def _orders(message: Message, name: str, sender: Sender, profile: Profile) -> tuple[Meaning, ...]:
-    patient, warnings = v2_fields.patient(message, profile)
+    who = _who(message, sender, profile)
+    if isinstance(who, Held):
+        return (who,)
+    patient, warnings = who
     if unidentified := _unidentified(patient, sender):
         return (unidentified,)
     allergies, more = v2_fields.allergies(message, profile)
@@ -265,6 +286,12 @@ def _action(
 ) -> Literal["schedule", "amend", "cancel"] | Held | Unused:
     """Read ORC-1, and ORC-5 where it says more (a status change may be a cancellation, or the exam under way)."""
     orc = next((segment for segment in scope if segment.name == "ORC"), None)
+    for field in (1, 5):
+        pieces = orc.pieces(field) if orc else ()
+        if len({piece.text(1) for piece in pieces}) > 1 or any(
+            piece.text(2) or piece.text(1, 2) for piece in pieces
+        ):
+            raise v2_fields.SeveralValues(Path("ORC", field))
     control = orc.text(1).upper() if orc else ""
     status = orc.text(5).upper() if orc else ""
     if not control:
@@ -288,15 +315,17 @@ def _procedure(
     sent: list[Coded] = []
     for path in profile.order.procedure:
         segment = next((one for one in scope if one.name == path.segment), None)
+        if needed and segment is not None and len({one.raw for one in segment.pieces(path.field)}) > 1:
+            raise v2_fields.SeveralValues(path)
         sent += v2_fields.alternates(segment, path.field) if segment is not None else ()
-    for coded in sent:
-        meaning = profile.procedures.get((coded.code, coded.system))
-        if meaning is not None:
-            return (
-                Coded(coded.code, coded.text or meaning.text, coded.system),
-                meaning.modality,
-                meaning.contrast,
-            )
+    mapped = [
+        (coded, found) for coded in sent if (found := profile.procedures.get((coded.code, coded.system)))
+    ]
+    if needed and len({(found.modality, found.contrast) for _, found in mapped}) > 1:
+        why = "the codes of one procedure are mapped to different modalities or contrasts"
+        return Held("PROCEDURE_DIFFERS", why, sender)
+    for coded, meaning in mapped:
+        return Coded(coded.code, coded.text or meaning.text, coded.system), meaning.modality, meaning.contrast
     if not needed:
         return (sent[0] if sent else Coded()), "", ""
     if not sent:

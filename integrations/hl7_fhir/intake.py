@@ -29,7 +29,7 @@ from engine.workflows.session import commands as session
 from engine.workflows.session.events import OrderAmended, PatientAmended, SessionScheduled
 from engine.workflows.session.state import CancelReason, Order, PatientIdentity, SessionState
 from integrations.hl7_fhir.ack import ACCEPTED, Acknowledgement, header, refusal
-from integrations.hl7_fhir.facts import allergies, hidden, readable, source
+from integrations.hl7_fhir.facts import allergies, hidden, readable, source, unlike
 from integrations.hl7_fhir.faults import UNSUPPORTED_PROCESSING_ID, SenderFault
 from integrations.hl7_fhir.identity_changes import may_change
 from integrations.hl7_fhir.inbound import Translation, translate
@@ -199,7 +199,7 @@ class Intake:
         One that touches none of ours changes nothing here; a number that it takes out of use opens no session later.
         """
         self._known.retire(message)
-        if hidden(*(text for one in message.identifiers for text in (one.value, one.authority))):
+        if unlike(*(text for one in message.identifiers for text in (one.value, one.authority))):
             raise _HeldHere("HIDDEN_CHARACTERS", "PID-3 or MRG-1")
         concerned = [one for one in await self._known.concerned(message) if not one.in_phase(*GONE)]
         if concerned:
@@ -385,7 +385,7 @@ def _filled(told: PatientIdentity, known: PatientIdentity | None) -> PatientIden
 
 
 def _order(order: OrderMessage) -> Order:
-    if hidden(order.accession, order.placer, order.filler, order.study_instance_uid):
+    if unlike(order.accession, order.placer, order.filler, order.study_instance_uid):
         raise _HeldHere("HIDDEN_CHARACTERS", "a number of the order")
     return Order(
         accession_number=order.accession,
@@ -407,7 +407,7 @@ def _identity(patient: Patient) -> PatientIdentity:
     if patient.birth_date is None:
         raise _HeldHere("NO_BIRTH_DATE", "PID-7")
     first = patient.identifiers[0]
-    if hidden(first.value, first.authority, patient.family, patient.given):
+    if unlike(first.value, first.authority) or hidden(patient.family, patient.given):
         raise _HeldHere("HIDDEN_CHARACTERS", "PID-3 or PID-5")
     return PatientIdentity(
         mrn=first.value,

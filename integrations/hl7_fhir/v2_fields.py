@@ -32,6 +32,8 @@ TAKEN_BACK: Final = "OBX-11 takes back what was sent before"
 _NOT_READ: Final = (
     ("OBR", 12, "the danger code is"),
     ("OBR", 13, "the relevant clinical information is"),
+    ("PID", 29, "a time of death is"),
+    ("PID", 30, "what it says of a death is"),
     ("PV1", 15, "the ambulatory status, which may say pregnant, is"),
 )
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{0,6})?")
@@ -67,14 +69,12 @@ class SeveralValues(Exception):
 
 def value_at(scope: Sequence[Segment], path: Path) -> str:
     """Return what every segment and repetition at `path` says, or an empty string. Raises SeveralValues."""
-    values = {
-        value
-        for segment in scope
-        if segment.name == path.segment
-        for piece in segment.pieces(path.field)
-        if (value := piece.text(path.component, path.subcomponent))
-    }
-    if len(values) > 1:
+    pieces = [
+        piece for segment in scope if segment.name == path.segment for piece in segment.pieces(path.field)
+    ]
+    values = {value for piece in pieces if (value := piece.text(path.component, path.subcomponent))}
+    # A value with an unescaped subcomponent mark would be cut short without a word.
+    if len(values) > 1 or (path.subcomponent == 1 and any(one.text(path.component, 2) for one in pieces)):
         raise SeveralValues(path)
     return values.pop() if values else ""
 
@@ -85,7 +85,7 @@ def first_value(scope: Sequence[Segment], paths: Sequence[Path]) -> str:
 
 
 def patient(message: Message, profile: Profile) -> tuple[Patient, list[str]]:
-    """Read PID. Raises SenderFault when there is not exactly one PID or no identifier in it.
+    """Read PID. Raises SenderFault when there is not exactly one PID or no identifier in it, SeveralValues in doubt.
 
     Of the identifiers that the profile accepts those of the best authority and type are kept: more than one, and it
     cannot be told which counts.
@@ -109,7 +109,11 @@ def patient(message: Message, profile: Profile) -> tuple[Patient, list[str]]:
     ]
     best = min((_rank(one, profile) for one in accepted), default=None)
     identifiers = tuple(dict.fromkeys(one for one in accepted if _rank(one, profile) == best))
-    name = _legal_name(pid.pieces(5))
+    name = _legal_name(pid.pieces(5), warnings)
+    for field in (7, 8):
+        value_at([pid], Path("PID", field))
+    if any(piece.text(1, 2) for piece in pid.pieces(3) if identifier(piece, profile) in identifiers):
+        raise SeveralValues(Path("PID", 3))
     birth, birth_warning = date(pid.text(7), "PID-7")
     sex_sent = pid.text(8).upper()
     if sex_sent not in ("", "U", *_SEXES):
@@ -147,9 +151,14 @@ def identifier(piece: Piece, profile: Profile) -> Identifier:
     return Identifier(piece.text(1), authority, piece.text(5) or profile.identity.type_when_blank)
 
 
-def _legal_name(pieces: Sequence[Piece]) -> Piece | None:
-    """The legal name (XPN-7 = L) if one says so, else the first."""
-    return next((piece for piece in pieces if piece.text(7) == "L"), pieces[0] if pieces else None)
+def _legal_name(pieces: Sequence[Piece], warnings: list[str]) -> Piece | None:
+    """The legal name (XPN-7 = L) if one says so, else the first; two legal ones that differ are nobody's to choose."""
+    legal = [piece for piece in pieces if piece.text(7) == "L"]
+    if len({(piece.text(1), piece.text(2)) for piece in legal}) > 1:
+        raise SeveralValues(Path("PID", 5))
+    if not legal and len({(piece.text(1), piece.text(2)) for piece in pieces}) > 1:
+        warnings.append("PID-5: several names and none is called the legal one; the first was taken")
+    return next(iter((*legal, *pieces)), None)
 
 
 def provider(scope: Sequence[Segment], paths: Sequence[Path]) -> Provider:
@@ -254,14 +263,14 @@ def alternates(segment: Segment, field: int) -> tuple[Coded, ...]:
 
 
 def not_read(scope: Sequence[Segment], profile: Profile) -> list[str]:
-    """Name what a person would want to know of in an order, and nothing here reads: the field, never what it says."""
+    """Name what a person would want to know of in a message, and nothing here reads: the field, not what it says."""
     seen = profile.observations
     codes, texts = (*seen.weight, *seen.height), {*seen.weight_texts, *seen.height_texts}
     found = [
         f"{segment.name}-{field}: {what} not read"
         for segment in scope
         for name, field, what in _NOT_READ
-        if segment.name == name and segment.raw(field) not in ("", NULL)
+        if segment.name == name and segment.raw(field).upper() not in ("", NULL, "N")
     ]
     other = any(
         segment.name == "OBX"
