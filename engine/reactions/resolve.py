@@ -212,7 +212,9 @@ def _met(pack: Pack, situation: Situation) -> set[str]:
     ]
     letters = {letter for findings in every for letter in criteria(signs, findings)}
     met = {name for letter, name in LETTERS.items() if letter in letters}
-    return met | ({"hypoxia_severe"} if any(findings.hypoxia_severe for findings in every) else set())
+    if any(findings.hypoxia_severe for findings in every):
+        met.add("hypoxia_severe")
+    return met
 
 
 def _steps(

@@ -1,4 +1,4 @@
-"""Every mutant of doses, guards and names is caught by a test of the reactions, or changes no dose, cap or interval.
+"""Every mutant of doses, guards, names and steps is caught by a test, or changes no dose, cap, interval or path.
 
 Rule: what changes files works in a copy, never in the checkout. cosmic-ray and not mutmut: it changes one file there
 and runs the ordinary test command; mutmut runs functions that it rewrote, and leaves decorated ones out.
@@ -20,14 +20,36 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
-MODULES = ("engine/reactions/dose.py", "engine/reactions/guards.py", "engine/reactions/names.py")
-TESTS = (
+# The tests of each file, the quick ones first: the first that fails ends a mutant.
+DOSES = (
     "tests/reactions/test_guards.py",
     "tests/reactions/test_patient_caps.py",
     "tests/reactions/test_dose.py",
     "tests/reactions/test_dose_words.py",
     "tests/reactions/test_names.py",
 )
+STEPS = (
+    "tests/reactions/test_steps.py",
+    "tests/reactions/test_offers.py",
+    "tests/reactions/test_resolve.py",
+    "tests/reactions/test_progression.py",
+    "tests/reactions/test_machine.py",
+    "tests/reactions/test_traps.py",
+    "tests/reactions/test_treatment.py",
+)
+MODULES = {
+    "engine/reactions/dose.py": DOSES,
+    "engine/reactions/guards.py": DOSES,
+    "engine/reactions/names.py": DOSES,
+    "engine/reactions/resolve.py": STEPS,
+    "engine/reactions/protocol.py": STEPS,
+    "engine/reactions/severity.py": (
+        "tests/reactions/test_suggestions.py",
+        "tests/reactions/test_severity.py",
+        "tests/reactions/test_progression.py",
+        "tests/reactions/test_resolve.py",
+    ),
+}
 TEST_LIMIT_S = 120
 WORKERS = 2
 
@@ -69,10 +91,10 @@ class Mutant:
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_no_mutant_that_changes_a_dose_a_cap_or_an_interval_survives(tmp_path: Path) -> None:
-    """Whatever cosmic-ray changes in doses or guards, a test fails, but for the listed changes that move no number."""
+    """Whatever cosmic-ray changes in these files, a test fails, but for the listed changes that move nothing."""
     with ThreadPoolExecutor(max_workers=WORKERS) as workers:
         folders = [tmp_path / Path(module).stem for module in MODULES]
-        outcomes = list(workers.map(_mutated, MODULES, folders))
+        outcomes = list(workers.map(_mutated, MODULES, MODULES.values(), folders))
     counts = sum((count for count, _ in outcomes), Counter[str]())
     survivors = {mutant for _, survived in outcomes for mutant in survived}
     known = equivalent()
@@ -104,10 +126,10 @@ def equivalent() -> dict[Mutant, str]:
     }
 
 
-def _mutated(module: str, folder: Path) -> tuple[Counter[str], set[Mutant]]:
+def _mutated(module: str, tests: tuple[str, ...], folder: Path) -> tuple[Counter[str], set[Mutant]]:
     """Mutate one module in a copy of its own and return the counts and the survivors."""
     _copy(folder)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     _run(folder, *command)
     config = CONFIG.format(module=module, limit=TEST_LIMIT_S, command=shlex.join(command))
     (folder / "mutants.toml").write_text(config)
