@@ -30,19 +30,19 @@ DOSES = (
 )
 STEPS = (
     "tests/reactions/test_steps.py",
-    "tests/reactions/test_offers.py",
     "tests/reactions/test_resolve.py",
     "tests/reactions/test_progression.py",
     "tests/reactions/test_machine.py",
     "tests/reactions/test_traps.py",
     "tests/reactions/test_treatment.py",
 )
+OFFERS = "tests/reactions/test_offers.py"
 MODULES = {
     "engine/reactions/dose.py": DOSES,
     "engine/reactions/guards.py": DOSES,
     "engine/reactions/names.py": DOSES,
-    "engine/reactions/resolve.py": STEPS,
-    "engine/reactions/protocol.py": STEPS,
+    "engine/reactions/resolve.py": (*STEPS, OFFERS),
+    "engine/reactions/protocol.py": (OFFERS, *STEPS),
     "engine/reactions/severity.py": (
         "tests/reactions/test_suggestions.py",
         "tests/reactions/test_severity.py",
