@@ -315,7 +315,7 @@ def beyond(
             row,
             given.dose_mg,
             told_by(state.doses, now),
-            min(given.given_at, now),
+            min(given.counted_at, now),
             age_years=state.age_years,
             weight_kg=state.weight_kg,
         ),

@@ -296,7 +296,7 @@ def measured(
     a unit it knows, that is no amount, or that is called so under a code nobody mapped: then None with a warning.
     """
     found: list[tuple[str, Decimal]] = []
-    warning = ""
+    warning = taken_back = ""
     for segment in scope:
         sent, status = segment.raw(5), segment.text(11).upper()
         if segment.name != "OBX" or (
@@ -308,7 +308,7 @@ def measured(
         if not mapped and not {segment.text(3, 2).lower(), segment.text(3, 5).lower()} & set(texts):
             continue
         if status in _TAKEN_BACK:
-            warning = f"{name}: {TAKEN_BACK}"
+            taken_back = f"{name}: {TAKEN_BACK}"
             continue
         if kinds and not mapped:
             warning = f"{name}: OBX-3 is a code that the profile does not map"
@@ -324,7 +324,7 @@ def measured(
             return None, f"{name}: OBX-5 is not an amount"
         found.append((segment.text(14), value))
     if not found:
-        return None, warning
+        return None, taken_back or warning
     newest = max(at for at, _ in found)
     values = {value for at, value in found if at == newest}
     if len(values) > 1:

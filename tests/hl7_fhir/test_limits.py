@@ -254,6 +254,17 @@ async def test_a_weight_that_is_taken_back_is_doubted_aloud(desk: Desk, status: 
     assert (weighed.weight_kg, weighed.weight_doubt) == (Decimal(20), "")
 
 
+async def test_another_odd_weight_beside_it_does_not_hide_that_one_was_taken_back(desk: Desk) -> None:
+    """The doubt stands whatever else the message holds under a code that nobody mapped."""
+    raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")
+    await desk.send(raw + b"OBX|1|NM|29463-7^Weight^LN||50|kg|||||F\r")
+    back = b"OBX|1|NM|29463-7^Weight^LN||50|kg|||||W\rOBX|2|NM|X1^Body Weight^L||50|kg|||||F\r"
+    await desk.send(raw.replace(b"|O9|", b"|O10|").replace(b"ORC|NW", b"ORC|XO") + back)
+    [weighed] = [one for one in await desk.sessions() if one.weight_kg]
+
+    assert "taken it back" in weighed.weight_doubt
+
+
 async def test_a_taken_back_weight_says_nothing_of_the_one_that_follows(desk: Desk) -> None:
     """The corrected result of the same message counts; a first order without one has no weight."""
     raw = ORDER.replace(b"ACC1", b"ACC9").replace(b"|O1|", b"|O9|")

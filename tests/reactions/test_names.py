@@ -266,3 +266,15 @@ def test_who_is_not_conscious_is_asked_about() -> None:
     play.do(c.RecordVitals(conscious=False), RESPONDER)
 
     assert "not conscious" in play.state.physician_decides
+
+
+@pytest.mark.hazard("H-16")
+def test_a_second_dose_of_an_impossible_time_is_too_soon_like_any_other() -> None:
+    """It is judged from when it can have been in, as the next order is."""
+    play = graded()
+    wanted = order(play)
+    long_ago = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
+    for _ in range(2):
+        play.do(given("epinephrine", "IM", "0.3", wanted.step_id, given_at=long_ago), RESPONDER)
+
+    assert [event.beyond for event in play.of(e.MedicationGiven)] == [(), ("REPEAT_TOO_SOON",)]
